@@ -111,7 +111,9 @@ pub enum FrameError {
 impl fmt::Display for FrameError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::ClassicTooLong(len) => write!(f, "{len} bytes in a classical CAN frame, which holds 0 to 8"),
+            Self::ClassicTooLong(len) => {
+                write!(f, "{len} bytes in a classical CAN frame, which holds 0 to 8")
+            }
             Self::FdLength(len) => {
                 write!(f, "{len} bytes in a CAN-FD frame, which holds 0-8, 12, 16, 20, 24, 32, 48 or 64")
             }
@@ -214,7 +216,10 @@ impl Frame {
 
 impl PartialEq for Frame {
     fn eq(&self, other: &Self) -> bool {
-        self.id == other.id && self.flags == other.flags && self.len == other.len && self.data() == other.data()
+        self.id == other.id
+            && self.flags == other.flags
+            && self.len == other.len
+            && self.data() == other.data()
     }
 }
 

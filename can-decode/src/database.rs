@@ -1,0 +1,43 @@
+//! A signal database as plain data: what a DBC file says, resolved and checked, before it is compiled.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use crate::frame::CanId;
+use crate::signal::Signal;
+
+/// The messages of one file.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Database {
+    /// The name it was read under, usually the file's; findings use it.
+    pub name: String,
+    /// Messages in the order of the file.
+    pub messages: Vec<MessageDefinition>,
+}
+
+/// One message as it was defined.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MessageDefinition {
+    /// The short name (`BO_`).
+    pub name: String,
+    /// `SystemMessageLongSymbol`, where it is given.
+    pub long_name: Option<String>,
+    /// Identifier, with its number space.
+    pub id: CanId,
+    /// Declared length in bytes. Above 64 (and above 8 on classical J1939 buses) it takes a transport protocol.
+    pub len: u16,
+    /// Whether the file says CAN-FD (`VFrameFormat`), or the length needs it.
+    pub fd: bool,
+    /// Whether the file says SAE J1939 (`VFrameFormat`, `ProtocolType`): the message is a parameter group.
+    pub j1939: bool,
+    /// Byte offset of the 25-byte trace context in the payload (`TraceContextOffset`).
+    pub trace_context_offset: Option<u8>,
+    /// Cycle time in milliseconds (`GenMsgCycleTime`); `None` for 0 and where nothing is said.
+    pub cycle_time_ms: Option<u32>,
+    /// Sending node, where one is named.
+    pub sender: Option<String>,
+    /// Line of the definition in its file, from 1.
+    pub line: Option<u32>,
+    /// Signals in the order of the file, their names unique.
+    pub signals: Vec<Signal>,
+}

@@ -1,0 +1,212 @@
+//! Bit fields of a payload, numbered as DBC files number them: Intel and Motorola, 1 to 64 bits, signed or not.
+
+use crate::frame::FD_LEN_MAX;
+
+/// How a signal's bits are numbered and ordered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ByteOrder {
+    /// Little-endian (`@1`): the start bit is the least significant bit, higher bits follow in higher bytes.
+    Intel,
+    /// Big-endian (`@0`): the start bit is the most significant bit in the "sawtooth" numbering, where bit 7 is the
+    /// top bit of byte 0 and bit 15 the top bit of byte 1; lower bits follow to the right.
+    Motorola,
+}
+
+/// A bit field, worked out once so that reading it is one load and two shifts.
+///
+/// The load is of eight bytes; only a field that touches nine takes a slower way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Extractor {
+    /// First byte of the eight (or sixteen, when `wide`) that are loaded.
+    load: u8,
+    /// Shift that throws away what stands above the field.
+    left: u8,
+    /// Shift that moves the field down to bit 0, after `left`.
+    right: u8,
+    /// Payload length from which on the field is there completely.
+    end: u8,
+    order: ByteOrder,
+    signed: bool,
+    wide: bool,
+}
+
+impl Extractor {
+    /// A field of `bits` bits at `start` (numbered as [`ByteOrder`] says); `signed` makes it two's complement.
+    ///
+    /// `None` unless there are 1 to 64 bits and all of them lie in a payload of 64 bytes.
+    pub fn new(start: u16, bits: u8, order: ByteOrder, signed: bool) -> Option<Self> {
+        if bits == 0 || bits > 64 || start >= FD_LEN_MAX as u16 * 8 {
+            return None;
+        }
+        // Distance of the field's first bit from the start of the payload, counted the way its byte order runs.
+        let first_bit = match order {
+            ByteOrder::Intel => start,
+            ByteOrder::Motorola => start / 8 * 8 + (7 - start % 8),
+        };
+        let end = (first_bit + u16::from(bits)).div_ceil(8);
+        if end > FD_LEN_MAX as u16 {
+            return None;
+        }
+        let first_byte = first_bit / 8;
+        let wide = end - first_byte > 8;
+        let width = if wide { 128 } else { 64 };
+        let load = first_byte.min((FD_LEN_MAX as u16) - width / 8);
+        let skipped = first_bit - load * 8;
+        let above = match order {
+            ByteOrder::Intel => width - skipped - u16::from(bits),
+            ByteOrder::Motorola => skipped,
+        };
+        Some(Self {
+            load: load as u8,
+            left: above as u8,
+            right: (width - u16::from(bits)) as u8,
+            end: end as u8,
+            order,
+            signed,
+            wide,
+        })
+    }
+
+    /// Payload length in bytes from which on the field is there completely, 1 to 64.
+    pub const fn end(&self) -> usize {
+        self.end as usize
+    }
+
+    /// The field's value, sign-extended to 64 bits when it is signed. The caller has checked [`Self::end`].
+    #[inline]
+    pub fn read(&self, payload: &[u8; FD_LEN_MAX]) -> u64 {
+        if self.wide {
+            return self.read_wide(payload);
+        }
+        let bytes = payload[usize::from(self.load)..].first_chunk().copied().unwrap_or_default();
+        let word = match self.order {
+            ByteOrder::Intel => u64::from_le_bytes(bytes),
+            ByteOrder::Motorola => u64::from_be_bytes(bytes),
+        };
+        let top = word << self.left;
+        if self.signed { (top as i64 >> self.right) as u64 } else { top >> self.right }
+    }
+
+    /// A field of 58 to 64 bits that begins in one byte and ends in the ninth.
+    #[cold]
+    fn read_wide(&self, payload: &[u8; FD_LEN_MAX]) -> u64 {
+        let bytes = payload[usize::from(self.load)..].first_chunk().copied().unwrap_or_default();
+        let word = match self.order {
+            ByteOrder::Intel => u128::from_le_bytes(bytes),
+            ByteOrder::Motorola => u128::from_be_bytes(bytes),
+        };
+        let top = word << self.left;
+        if self.signed { (top as i128 >> self.right) as u64 } else { (top >> self.right) as u64 }
+    }
+
+    /// Bit set of the payload bits the field occupies, bit `8 * byte + bit in byte`.
+    #[cfg(feature = "dbc")]
+    pub(crate) fn occupied(start: u16, bits: u8, order: ByteOrder) -> [u64; FD_LEN_MAX / 8] {
+        let mut set = [0; FD_LEN_MAX / 8];
+        for bit in bit_positions(start, bits, order) {
+            if let Some(word) = set.get_mut(bit / 64) {
+                *word |= 1 << (bit % 64);
+            }
+        }
+        set
+    }
+}
+
+/// Payload bits of a field from its least significant one up, one by one: the definition [`Extractor`] is tested against.
+#[cfg(any(feature = "dbc", test))]
+fn bit_positions(start: u16, bits: u8, order: ByteOrder) -> impl Iterator<Item = usize> {
+    let (start, bits) = (usize::from(start), usize::from(bits));
+    (0..bits).map(move |significance| match order {
+        ByteOrder::Intel => start + significance,
+        ByteOrder::Motorola => {
+            let from_top = start / 8 * 8 + (7 - start % 8) + (bits - 1 - significance);
+            from_top / 8 * 8 + (7 - from_top % 8)
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn place(payload: &mut [u8; 64], start: u16, bits: u8, order: ByteOrder, value: u64) {
+        for (significance, position) in bit_positions(start, bits, order).enumerate() {
+            let bit = 1 << (position % 8);
+            payload[position / 8] &= !bit;
+            if value >> significance & 1 != 0 {
+                payload[position / 8] |= bit;
+            }
+        }
+    }
+
+    #[test]
+    fn known_fields() {
+        let check = |payload: &[u8], start, bits, order, signed, expected: i64| {
+            let mut padded = [0; 64];
+            padded[..payload.len()].copy_from_slice(payload);
+            let field = Extractor::new(start, bits, order, signed).unwrap();
+            assert_eq!(field.read(&padded) as i64, expected, "{start}|{bits} {order:?} of {payload:02X?}");
+        };
+        use ByteOrder::{Intel, Motorola};
+        check(&[0x34, 0x12], 0, 16, Intel, false, 0x1234);
+        check(&[0x12, 0x34], 7, 16, Motorola, false, 0x1234);
+        check(&[0xFF, 0x0F], 0, 12, Intel, true, -1);
+        check(&[0x01, 0xF0], 3, 8, Motorola, false, 0x1F);
+        check(&[0x00, 0x80], 15, 1, Motorola, true, -1);
+        check(&[0x80], 7, 1, Intel, false, 1);
+        check(&[0, 1, 2, 3, 4, 5, 6, 7], 7, 64, Motorola, false, 0x0001_0203_0405_0607);
+        // Nine bytes: 64 bits that begin at bit 4.
+        check(&[0xF0, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0x07], 4, 64, Intel, true, i64::MAX);
+        check(
+            &[0x07, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xF0],
+            3,
+            64,
+            Motorola,
+            true,
+            0x7FFF_FFFF_FFFF_FFFF,
+        );
+    }
+
+    #[test]
+    fn fields_outside_of_64_bytes_are_refused() {
+        assert_eq!(Extractor::new(0, 0, ByteOrder::Intel, false), None);
+        assert_eq!(Extractor::new(0, 65, ByteOrder::Intel, false), None);
+        assert_eq!(Extractor::new(512, 1, ByteOrder::Motorola, false), None);
+        assert_eq!(Extractor::new(u16::MAX, 64, ByteOrder::Intel, false), None);
+        assert_eq!(Extractor::new(511, 2, ByteOrder::Intel, false), None);
+        assert_eq!(Extractor::new(504, 2, ByteOrder::Motorola, false), None);
+        assert_eq!(Extractor::new(511, 1, ByteOrder::Intel, false).map(|field| field.end()), Some(64));
+    }
+
+    #[test]
+    fn every_field_that_fits_can_be_made() {
+        for order in [ByteOrder::Intel, ByteOrder::Motorola] {
+            for start in 0..512u16 {
+                for bits in 1..=64u8 {
+                    let last = bit_positions(start, bits, order).map(|bit| bit / 8).max().unwrap();
+                    let end = Extractor::new(start, bits, order, false).map(|field| field.end());
+                    assert_eq!(end, (last < 64).then_some(last + 1), "{start}|{bits} {order:?}");
+                }
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_value_placed_anywhere_reads_back(
+            start in 0..512u16, bits in 1..=64u8, motorola: bool, signed: bool, value: u64,
+            noise in proptest::array::uniform32(any::<u8>()),
+        ) {
+            let order = if motorola { ByteOrder::Motorola } else { ByteOrder::Intel };
+            let Some(field) = Extractor::new(start, bits, order, signed) else { return Ok(()) };
+            let mut payload = [0; 64];
+            payload[..32].copy_from_slice(&noise);
+            payload[32..].copy_from_slice(&noise);
+            place(&mut payload, start, bits, order, value);
+            let unused = 64 - u32::from(bits);
+            let expected = if signed { ((value << unused) as i64 >> unused) as u64 } else { value << unused >> unused };
+            prop_assert_eq!(field.read(&payload), expected);
+        }
+    }
+}

@@ -1,0 +1,305 @@
+//! The ring's file as its owner uses it: stored, leased, acknowledged, restarted, filled up and damaged.
+
+use std::path::{Path, PathBuf};
+
+use proptest::prelude::*;
+use store::block::{Body, BootId, Class, Kind, SchemaHash, SealedBlock, Sealer};
+use store::ring::{EvictReason, Lease, RingError, RingFile, RingReader, open_or_quarantine};
+use tempfile::TempDir;
+
+const ROOMY: u64 = 64 << 20;
+const TIGHT: u64 = 16 << 20;
+
+struct Bench {
+    folder: TempDir,
+    sealer: Sealer,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let sealer = Sealer::new(BootId([1; 16]), 0, 1).unwrap();
+        Self { folder: tempfile::tempdir().unwrap(), sealer }
+    }
+
+    fn path(&self) -> PathBuf {
+        self.folder.path().join("ring.db")
+    }
+
+    fn open(&self, bytes_max: u64) -> RingFile {
+        RingFile::open(&self.path(), bytes_max).unwrap()
+    }
+
+    /// A block of about `len` bytes that does not compress.
+    fn block(&mut self, class: Class, len: usize) -> SealedBlock {
+        let mut state = self.sealer.sequence() + 1;
+        let noise = std::iter::repeat_with(|| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 56) as u8
+        });
+        self.sealer.body.extend(noise.take(len));
+        let body = Body {
+            kind: Kind::Samples,
+            class,
+            schema: SchemaHash::default(),
+            count: 10,
+            span_ns: (0, 1),
+            sealed_boot_ns: 0,
+        };
+        self.sealer.seal(body).unwrap()
+    }
+}
+
+fn store(ring: &mut RingFile, blocks: &[SealedBlock]) {
+    ring.commit(blocks, &mut Vec::new(), 0).unwrap();
+    assert!(ring.books().balanced());
+}
+
+fn lease_all(ring: &mut RingFile) -> Vec<(Lease, Vec<u8>)> {
+    let mut all = Vec::new();
+    loop {
+        let leased = ring.lease(1 << 20, 1000).unwrap();
+        if leased.is_empty() {
+            return all;
+        }
+        all.extend(leased.into_iter().map(|block| (block.lease, block.bytes)));
+    }
+}
+
+#[test]
+fn only_an_acknowledgement_frees_a_block() {
+    let mut bench = Bench::new();
+    let blocks = [bench.block(Class::Live, 100), bench.block(Class::Critical, 100), bench.block(Class::Live, 100)];
+    let mut ring = bench.open(ROOMY);
+    store(&mut ring, &blocks);
+
+    let mut leases = lease_all(&mut ring);
+    assert_eq!(leases[0].1, blocks[1].bytes(), "the critical block goes first");
+    assert_eq!(leases.len(), 3);
+    assert!(ring.lease(1 << 20, 10).unwrap().is_empty(), "what is leased is not leased again");
+
+    // One is acknowledged, one comes back, the third lease is lost with the process.
+    let (acked, _) = leases.remove(0);
+    ring.commit(&[], &mut vec![acked], 0).unwrap();
+    let (returned, bytes) = leases.remove(0);
+    ring.release([returned]);
+    assert_eq!(ring.lease(1 << 20, 10).unwrap()[0].bytes, bytes);
+    drop(ring);
+
+    let mut ring = bench.open(ROOMY);
+    assert!(ring.books().balanced());
+    let total = ring.books().total();
+    assert_eq!((total.sealed.records, total.acked.records, total.waiting.records), (30, 10, 20));
+    let again = lease_all(&mut ring);
+    assert_eq!(again.iter().map(|(_, bytes)| bytes.as_slice()).collect::<Vec<_>>(), [
+        blocks[0].bytes(),
+        blocks[2].bytes()
+    ]);
+}
+
+#[test]
+fn a_lease_is_bounded_in_bytes_and_blocks_and_of_one_class() {
+    let mut bench = Bench::new();
+    let mut ring = bench.open(ROOMY);
+    let blocks: Vec<_> =
+        [Class::Live, Class::Live, Class::Live, Class::Traces].map(|class| bench.block(class, 1000)).into();
+    store(&mut ring, &blocks);
+    assert_eq!(ring.lease(1 << 20, 9).unwrap().len(), 1, "only the trace block");
+    assert_eq!(ring.lease(2500, 9).unwrap().len(), 2);
+    let last = ring.lease(1, 9).unwrap();
+    assert_eq!(last.len(), 1, "a block larger than the bound still goes, alone");
+}
+
+#[test]
+fn a_broker_that_lost_its_memory_gets_the_recent_blocks_again() {
+    let mut bench = Bench::new();
+    let mut ring = bench.open(ROOMY);
+    let blocks: Vec<_> = (0..4).map(|_| bench.block(Class::Live, 50)).collect();
+    store(&mut ring, &blocks);
+    let mut leases = lease_all(&mut ring).into_iter().map(|(lease, _)| lease);
+    for at in [100, 200, 300] {
+        ring.commit(&[], &mut vec![leases.next().unwrap()], at).unwrap();
+    }
+    assert_eq!(ring.reoffer(200).unwrap(), 2);
+    assert!(ring.books().balanced());
+    let again: Vec<_> = lease_all(&mut ring).into_iter().map(|(_, bytes)| bytes).collect();
+    assert_eq!(again, [blocks[1].bytes(), blocks[2].bytes()], "the fourth is still under way");
+    assert_eq!(ring.reoffer(0).unwrap(), 0, "once");
+}
+
+#[test]
+fn a_full_ring_loses_the_least_worthy_and_stays_within_its_bound() {
+    let mut bench = Bench::new();
+    let mut ring = bench.open(TIGHT);
+    let classes = [Class::Critical, Class::Live, Class::Bulk];
+    for round in 0..120 {
+        let block = bench.block(classes[round % 3], 200 << 10);
+        store(&mut ring, &[block]);
+        let bytes: u64 = ["", "-wal"].iter().map(|suffix| file_len(&bench.path(), suffix)).sum();
+        assert!(bytes <= TIGHT, "{bytes} bytes in round {round}");
+    }
+    let mut books = *ring.books();
+    assert_eq!(books.of(Class::Bulk).waiting.blocks, 0);
+    assert_eq!(books.of(Class::Critical).sealed.blocks, 40);
+    assert_eq!(books.of(Class::Live).waiting.blocks, 0, "critical blocks alone fill this ring");
+    assert!(books.of(Class::Critical).evicted[EvictReason::Full as usize].blocks > 0);
+    ring.close().unwrap();
+    assert_eq!(bench.open(TIGHT).books(), &books);
+}
+
+fn file_len(path: &Path, suffix: &str) -> u64 {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    std::fs::metadata(name).map_or(0, |meta| meta.len())
+}
+
+#[test]
+fn acknowledged_blocks_make_room_before_any_is_lost() {
+    let mut bench = Bench::new();
+    let mut ring = bench.open(TIGHT);
+    for _ in 0..200 {
+        let block = bench.block(Class::Live, 200 << 10);
+        store(&mut ring, &[block]);
+        let mut acked: Vec<_> = lease_all(&mut ring).into_iter().map(|(lease, _)| lease).collect();
+        ring.commit(&[], &mut acked, 0).unwrap();
+    }
+    let total = ring.books().total();
+    assert_eq!((total.acked.blocks, total.evicted[0].blocks), (200, 0));
+}
+
+#[test]
+fn a_file_that_is_no_ring_is_named_and_set_aside() {
+    let bench = Bench::new();
+    let check = |bytes: &[u8], expected: &str| {
+        std::fs::write(bench.path(), bytes).unwrap();
+        let error = RingFile::open(&bench.path(), ROOMY).map(|_| ()).unwrap_err();
+        assert!(error.is_corrupt(), "{error}");
+        assert!(error.to_string().contains("ring.db") && error.to_string().contains(expected), "{error}");
+        let (ring, aside) = open_or_quarantine(&bench.path(), ROOMY).unwrap();
+        let aside = aside.expect("it says that it moved the file");
+        assert_eq!(std::fs::read(&aside.path).unwrap(), bytes);
+        assert_eq!(ring.books().total().sealed.blocks, 0);
+        drop(ring);
+        std::fs::remove_file(bench.path()).unwrap();
+    };
+    check(&[b'x'; 5000], "not a database");
+    check(b"SQLite format 3\0 but not really, only its first line, and then something else entirely", "not a database");
+
+    let other = bench.folder.path().join("other.db");
+    rusqlite_file(&other);
+    check(&std::fs::read(&other).unwrap(), "not a ring");
+}
+
+fn rusqlite_file(path: &Path) {
+    let connection = rusqlite::Connection::open(path).unwrap();
+    connection.execute_batch("CREATE TABLE photos (id INTEGER PRIMARY KEY); PRAGMA user_version = 7;").unwrap();
+}
+
+#[test]
+fn a_second_owner_and_a_missing_folder_are_refused_with_the_remedy() {
+    let bench = Bench::new();
+    let _owner = bench.open(ROOMY);
+    let busy = RingFile::open(&bench.path(), ROOMY).map(|_| ()).unwrap_err();
+    assert!(matches!(&busy, RingError::Busy(path) if *path == bench.path()), "{busy}");
+    let reader = RingReader::open(&bench.path()).map(|_| ()).unwrap_err();
+    assert!(matches!(reader, RingError::Busy(_)), "{reader}");
+    let missing = RingFile::open(Path::new("/nowhere/at/all.db"), ROOMY).map(|_| ()).unwrap_err();
+    assert!(missing.to_string().contains("check that the folder exists"), "{missing}");
+}
+
+#[test]
+fn a_block_damaged_on_the_card_is_counted_and_not_sent() {
+    let mut bench = Bench::new();
+    let mut ring = bench.open(ROOMY);
+    let blocks: Vec<_> = (0..3).map(|_| bench.block(Class::Live, 500)).collect();
+    store(&mut ring, &blocks);
+    ring.close().unwrap();
+    let connection = rusqlite::Connection::open(bench.path()).unwrap();
+    connection.execute_batch("UPDATE body SET bytes = zeroblob(100) WHERE id = 2").unwrap();
+    drop(connection);
+
+    let mut ring = bench.open(ROOMY);
+    assert_eq!(lease_all(&mut ring).len(), 2);
+    assert!(ring.books().balanced());
+    assert_eq!(ring.books().total().evicted[EvictReason::Damaged as usize].blocks, 1);
+}
+
+#[test]
+fn a_stopped_ring_can_be_read() {
+    let mut bench = Bench::new();
+    let mut ring = bench.open(ROOMY);
+    let blocks: Vec<_> = (0..3).map(|_| bench.block(Class::Live, 50)).collect();
+    store(&mut ring, &blocks);
+    ring.close().unwrap();
+    let reader = RingReader::open(&bench.path()).unwrap();
+    let mut seen = Vec::new();
+    reader
+        .blocks(Kind::Samples, 0, 10, |block| {
+            seen.push(block.bytes);
+            seen.len() < 2
+        })
+        .unwrap();
+    assert_eq!(seen, [blocks[0].bytes(), blocks[1].bytes()]);
+    assert!(reader.schema(SchemaHash([1; 16])).unwrap().is_none());
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Store(u8, usize),
+    Lease(usize),
+    Ack(usize),
+    Release(usize),
+    Restart,
+    Reoffer,
+}
+
+fn any_step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        4 => (0..5_u8, 1..300_usize).prop_map(|(class, kib)| Step::Store(class, kib << 10)),
+        3 => (1..600_usize).prop_map(|kib| Step::Lease(kib << 10)),
+        3 => (0..8_usize).prop_map(Step::Ack),
+        1 => (0..8_usize).prop_map(Step::Release),
+        1 => Just(Step::Restart),
+        1 => Just(Step::Reoffer),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn books_balance_and_the_bound_holds_whatever_happens(steps in prop::collection::vec(any_step(), 1..60)) {
+        let mut bench = Bench::new();
+        let mut ring = bench.open(TIGHT);
+        let mut held: Vec<Lease> = Vec::new();
+        for step in steps {
+            match step {
+                Step::Store(class, len) => {
+                    let block = bench.block(Class::from_number(class).unwrap(), len);
+                    store(&mut ring, &[block]);
+                }
+                Step::Lease(bytes) => held.extend(ring.lease(bytes, 8).unwrap().into_iter().map(|block| block.lease)),
+                Step::Ack(count) => {
+                    let count = count.min(held.len());
+                    let mut acked: Vec<_> = held.drain(..count).collect();
+                    ring.commit(&[], &mut acked, 0).unwrap();
+                    prop_assert!(acked.is_empty());
+                }
+                Step::Release(count) => {
+                    let count = count.min(held.len());
+                    ring.release(held.drain(..count));
+                }
+                Step::Restart => {
+                    held.clear();
+                    drop(ring);
+                    let before = bench.open(TIGHT);
+                    ring = before;
+                }
+                Step::Reoffer => { ring.reoffer(0).unwrap(); }
+            }
+            prop_assert!(ring.books().balanced(), "{:?}", ring.books());
+            let (used, bound) = ring.fill();
+            prop_assert!(used <= bound);
+            prop_assert!(file_len(&bench.path(), "") + file_len(&bench.path(), "-wal") <= TIGHT);
+        }
+    }
+}
