@@ -15,7 +15,7 @@ use crate::time::RealtimeNanos;
 use cursor::Cursor;
 pub use error::{LineError, LinePart};
 
-/// SocketCAN's `CAN_ERR_FLAG`: marks an error frame.
+/// Linux's `CAN_ERR_FLAG`: marks an error frame.
 const ERROR_BIT: u32 = 0x2000_0000;
 
 /// One line, taken apart.

@@ -26,8 +26,9 @@ pub struct Extractor {
     /// Payload length from which on the field is there completely.
     end: u8,
     order: ByteOrder,
-    signed: bool,
     wide: bool,
+    /// The field's top bit when it is signed, else 0: `(value ^ bit) - bit` extends the sign.
+    sign_bit: u64,
 }
 
 impl Extractor {
@@ -62,8 +63,8 @@ impl Extractor {
             right: (width - u16::from(bits)) as u8,
             end: end as u8,
             order,
-            signed,
             wide,
+            sign_bit: if signed { 1 << (bits - 1) } else { 0 },
         })
     }
 
@@ -79,24 +80,23 @@ impl Extractor {
             return self.read_wide(payload);
         }
         let bytes = payload[usize::from(self.load)..].first_chunk().copied().unwrap_or_default();
-        let word = match self.order {
-            ByteOrder::Intel => u64::from_le_bytes(bytes),
-            ByteOrder::Motorola => u64::from_be_bytes(bytes),
-        };
-        let top = word << self.left;
-        if self.signed { (top as i64 >> self.right) as u64 } else { top >> self.right }
+        let (intel, motorola) = (u64::from_le_bytes(bytes), u64::from_be_bytes(bytes));
+        // Both, then a choice: signals of either kind alternate, and a wrong guess of the branch costs more.
+        let word = if self.order == ByteOrder::Motorola { motorola } else { intel };
+        let value = (word << (self.left & 63)) >> (self.right & 63);
+        (value ^ self.sign_bit).wrapping_sub(self.sign_bit)
     }
 
     /// A field of 58 to 64 bits that begins in one byte and ends in the ninth.
     #[cold]
-    fn read_wide(&self, payload: &[u8; FD_LEN_MAX]) -> u64 {
+    fn read_wide(self, payload: &[u8; FD_LEN_MAX]) -> u64 {
         let bytes = payload[usize::from(self.load)..].first_chunk().copied().unwrap_or_default();
         let word = match self.order {
             ByteOrder::Intel => u128::from_le_bytes(bytes),
             ByteOrder::Motorola => u128::from_be_bytes(bytes),
         };
-        let top = word << self.left;
-        if self.signed { (top as i128 >> self.right) as u64 } else { (top >> self.right) as u64 }
+        let value = ((word << self.left) >> self.right) as u64;
+        (value ^ self.sign_bit).wrapping_sub(self.sign_bit)
     }
 
     /// Bit set of the payload bits the field occupies, bit `8 * byte + bit in byte`.
@@ -142,13 +142,13 @@ mod tests {
 
     #[test]
     fn known_fields() {
+        use ByteOrder::{Intel, Motorola};
         let check = |payload: &[u8], start, bits, order, signed, expected: i64| {
             let mut padded = [0; 64];
             padded[..payload.len()].copy_from_slice(payload);
             let field = Extractor::new(start, bits, order, signed).unwrap();
             assert_eq!(field.read(&padded) as i64, expected, "{start}|{bits} {order:?} of {payload:02X?}");
         };
-        use ByteOrder::{Intel, Motorola};
         check(&[0x34, 0x12], 0, 16, Intel, false, 0x1234);
         check(&[0x12, 0x34], 7, 16, Motorola, false, 0x1234);
         check(&[0xFF, 0x0F], 0, 12, Intel, true, -1);

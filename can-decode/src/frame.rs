@@ -21,7 +21,7 @@ impl CanId {
     pub const STANDARD_MAX: u16 = 0x7FF;
     /// Largest extended identifier.
     pub const EXTENDED_MAX: u32 = 0x1FFF_FFFF;
-    /// The bit that marks an extended identifier in DBC files and in SocketCAN's `can_id` (`CAN_EFF_FLAG`).
+    /// The bit that marks an extended identifier in DBC files and in `SocketCAN`'s `can_id` (`CAN_EFF_FLAG`).
     pub const EXTENDED_BIT: u32 = 0x8000_0000;
 
     /// An 11-bit identifier, or `None` above [`Self::STANDARD_MAX`].
@@ -47,7 +47,7 @@ impl CanId {
         matches!(self, Self::Extended(_))
     }
 
-    /// The number with bit 31 set for extended identifiers, as DBC files and SocketCAN write it.
+    /// The number with bit 31 set for extended identifiers, as DBC files and `SocketCAN` write it.
     pub const fn with_extended_bit(self) -> u32 {
         match self {
             Self::Standard(id) => id as u32,
@@ -79,7 +79,7 @@ impl FrameFlags {
     pub const ESI: Self = Self(4);
     /// Remote transmission request, classical CAN only: a length but no payload.
     pub const REMOTE: Self = Self(8);
-    /// An error frame made by the controller's driver (SocketCAN `CAN_ERR_FLAG`); the id is an error class.
+    /// An error frame made by the controller's driver (`SocketCAN`: `CAN_ERR_FLAG`); the id is an error class.
     pub const ERROR: Self = Self(16);
 
     /// Whether every bit of `other` is set.
@@ -162,7 +162,7 @@ impl Frame {
         frame
     }
 
-    /// A driver's error frame: the error class bits of SocketCAN's `linux/can/error.h` and its 8 data bytes.
+    /// A driver's error frame: the error class bits of `SocketCAN`'s `linux/can/error.h` and its 8 data bytes.
     pub fn error(class: u32, detail: [u8; 8]) -> Self {
         Self::build(CanId::Extended(class & CanId::EXTENDED_MAX), FrameFlags::ERROR, &detail)
     }

@@ -6,11 +6,13 @@
 
 use core::fmt;
 
-/// W3C trace flags (§3.2.2.5): bits other than the two below are kept as received.
+/// W3C trace flags (§3.2.2.5). Bits other than the two below are reserved: kept as received, and written as zero.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct TraceFlags(pub u8);
 
 impl TraceFlags {
+    const KNOWN: u8 = 0b11;
+
     /// Bit 0: the caller recorded this trace.
     pub const fn sampled(self) -> bool {
         self.0 & 1 != 0
@@ -57,12 +59,12 @@ impl TraceContext {
         Ok(Self { trace_id: *trace_id, span_id: *span_id, flags })
     }
 
-    /// The 25 bytes to put into a payload.
+    /// The 25 bytes to put into a payload; reserved flags are zero.
     pub fn write(&self) -> [u8; Self::WIRE_LEN] {
         let mut bytes = [0; Self::WIRE_LEN];
         bytes[..16].copy_from_slice(&self.trace_id);
         bytes[16..24].copy_from_slice(&self.span_id);
-        bytes[24] = self.flags.0;
+        bytes[24] = self.flags.0 & TraceFlags::KNOWN;
         bytes
     }
 }
@@ -138,7 +140,9 @@ mod tests {
         #[test]
         fn what_is_read_is_written_back(bytes in proptest::collection::vec(any::<u8>(), 0..80)) {
             if let Ok(context) = TraceContext::parse(&bytes) {
-                prop_assert_eq!(&context.write()[..], &bytes[..25]);
+                let written = context.write();
+                prop_assert_eq!(&written[..24], &bytes[..24]);
+                prop_assert_eq!(written[24], bytes[24] & 0b11);
             }
         }
     }

@@ -5,11 +5,12 @@
 //! - blanks statements of environment variables and of attributes of relations, which say nothing about frames and
 //!   of which the parser knows only a part;
 //! - writes labels of values above `i64::MAX` as the negative number with the same bits;
-//! - notes the lines of statements, which the parser does not keep.
+//! - notes the lines of statements, which the parser does not keep, and where the statements are that a file can do
+//!   without.
 //!
 //! Line breaks stay where they are, so that line numbers hold for both texts.
 
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt::Write;
 
@@ -28,6 +29,41 @@ pub(super) struct Scan {
     pub(super) values: Vec<u32>,
     pub(super) value_types: Vec<u32>,
     pub(super) mux_ranges: Vec<u32>,
+    dispensable: Vec<Extent>,
+}
+
+/// Where a statement is that does not bear on where signals are: comments, attributes, groups.
+#[derive(Clone, Copy)]
+struct Extent {
+    line: u32,
+    /// First byte in [`Scan::text`].
+    start: usize,
+    /// Byte behind the last.
+    end: usize,
+}
+
+impl Scan {
+    /// Blanks the dispensable statement around the place at `line` and `column` (in characters, both from 1) and
+    /// returns the line it begins in; `None` where there is no such statement.
+    pub(super) fn blank_dispensable(&mut self, line: u32, column: u32) -> Option<u32> {
+        let line_start = match line {
+            0 | 1 => 0,
+            _ => self.text.match_indices('\n').nth(line as usize - 2)?.0 + 1,
+        };
+        let rest = self.text.get(line_start..)?;
+        let at = line_start + rest.chars().take(column as usize - 1).map(char::len_utf8).sum::<usize>();
+        let Extent { line, start, end } =
+            *self.dispensable.iter().find(|extent| (extent.start..=extent.end).contains(&at))?;
+        self.dispensable.retain(|extent| extent.start != start);
+        let blank = blanked(self.text.get(start..end)?);
+        self.text.replace_range(start..end, &blank);
+        Some(line)
+    }
+}
+
+/// As many blanks as the text has bytes, with its line breaks kept.
+fn blanked(text: &str) -> String {
+    text.bytes().map(|byte| if byte == b'\n' { '\n' } else { ' ' }).collect()
 }
 
 /// A `BO_` statement.
@@ -47,7 +83,9 @@ pub(super) struct Unclosed {
 #[derive(Clone, Copy, PartialEq)]
 enum Statement {
     /// `BO_`, `VAL_` and others: the identifier is the next word.
-    IdFirst { is_message: bool },
+    IdFirst {
+        is_message: bool,
+    },
     /// `CM_` and `BA_`: the identifier follows `BO_` or `SG_`; in `CM_` it may also be the next word.
     IdBehindObject,
     /// `VAL_` and `VAL_TABLE_`, once the identifier is past.
@@ -66,11 +104,13 @@ pub(super) fn scan(text: &str) -> Result<Scan, Unclosed> {
         statement: Statement::Other,
         is_line_start: true,
         expects_id: false,
+        begun: None,
         out: Scan { text: String::with_capacity(text.len() + text.len() / 16 + 1), ..Scan::default() },
     };
     while let Some(first) = scanner.rest.chars().next() {
         scanner.step(first)?;
     }
+    scanner.end_statement();
     // The parser wants every line ended.
     scanner.out.text.push('\n');
     Ok(scanner.out)
@@ -83,6 +123,8 @@ struct Scanner<'a> {
     /// No word has come yet in this line, or since the last `;`.
     is_line_start: bool,
     expects_id: bool,
+    /// Where a dispensable statement has begun.
+    begun: Option<Extent>,
     out: Scan,
 }
 
@@ -102,8 +144,10 @@ impl<'a> Scanner<'a> {
                 self.out.text.push_str(comment);
             }
             '\n' => {
+                self.end_statement();
                 self.line += 1;
-                self.out.text.push_str(self.split(1));
+                let line_break = self.split(1);
+                self.out.text.push_str(line_break);
                 self.is_line_start = true;
                 self.expects_id = false;
                 let in_list = self.statement == Statement::NewSymbols;
@@ -114,6 +158,7 @@ impl<'a> Scanner<'a> {
             ';' => {
                 let end = self.split(1);
                 self.emit(end);
+                self.end_statement();
                 self.statement = Statement::Other;
                 self.is_line_start = true;
             }
@@ -157,15 +202,25 @@ impl<'a> Scanner<'a> {
             "SG_MUL_VAL_" => (Statement::IdFirst { is_message: false }, Some(&mut self.out.mux_ranges)),
             "SIG_GROUP_" | "BO_TX_BU_" => (Statement::IdFirst { is_message: false }, None),
             "CM_" | "BA_" => (Statement::IdBehindObject, None),
-            "EV_" | "ENVVAR_DATA_" | "BA_REL_" | "BA_DEF_REL_" | "BA_DEF_DEF_REL_" => (Statement::Blanked, None),
+            "EV_" | "ENVVAR_DATA_" | "BA_REL_" | "BA_DEF_REL_" | "BA_DEF_DEF_REL_" => {
+                (Statement::Blanked, None)
+            }
             "NS_" => (Statement::NewSymbols, None),
             _ => (Statement::Other, None),
         };
         if let Some(marks) = marks {
             marks.push(self.line);
         }
+        if let "CM_" | "BA_" | "BA_DEF_" | "BA_DEF_DEF_" | "VAL_TABLE_" | "SIG_GROUP_" | "BO_TX_BU_" = word {
+            self.begun = Some(Extent { line: self.line, start: self.out.text.len(), end: 0 });
+        }
         self.expects_id = matches!(word, "CM_" | "VAL_") || matches!(statement, Statement::IdFirst { .. });
         self.statement = statement;
+    }
+
+    fn end_statement(&mut self) {
+        let end = self.out.text.len();
+        self.out.dispensable.extend(self.begun.take().map(|begun| Extent { end, ..begun }));
     }
 
     /// Writes an identifier the way the parser understands it.
@@ -196,7 +251,7 @@ impl<'a> Scanner<'a> {
     /// Copies text of the current statement, or as many blanks as it has bytes; line breaks inside are kept.
     fn emit(&mut self, text: &str) {
         if self.statement == Statement::Blanked {
-            self.out.text.extend(text.chars().map(|c| if c == '\n' { '\n' } else { ' ' }));
+            self.out.text.push_str(&blanked(text));
         } else {
             self.out.text.push_str(text);
         }
@@ -263,7 +318,10 @@ mod tests {
 
     #[test]
     fn statements_about_other_things_are_blanked_line_by_line() {
-        assert_eq!(scanned("EV_ A: 1 [0.5|1] \"a\nb\" 0 1 X;\nBO_ 1"), format!("{}\n{}\nBO_ 1", " ".repeat(19), " ".repeat(9)));
+        assert_eq!(
+            scanned("EV_ A: 1 [0.5|1] \"a\nb\" 0 1 X;\nBO_ 1"),
+            format!("{}\n{}\nBO_ 1", " ".repeat(19), " ".repeat(9))
+        );
         assert_eq!(scanned("CM_ EV_ A \"\";"), "CM_ EV_ A \"\";");
         let symbols = "NS_ :\n\tBA_REL_\n\tEV_DATA_\n\n\tVAL_\n\nBS_:";
         assert_eq!(scanned(symbols), symbols);
@@ -273,12 +331,16 @@ mod tests {
     fn labels_above_i64_keep_their_bits() {
         assert_eq!(scanned("VAL_ 1 S 18446744073709551615 \"SNA\";"), "VAL_ 1 S -1 \"SNA\";");
         assert_eq!(scanned("VAL_ 1 S -9223372036854775808 \"\";"), "VAL_ 1 S -9223372036854775808 \"\";");
-        assert_eq!(scanned("VAL_TABLE_ T 9223372036854775807 \"\";"), "VAL_TABLE_ T 9223372036854775807 \"\";");
+        assert_eq!(
+            scanned("VAL_TABLE_ T 9223372036854775807 \"\";"),
+            "VAL_TABLE_ T 9223372036854775807 \"\";"
+        );
     }
 
     #[test]
     fn lines_are_noted() {
-        let scan = scan("NS_ :\n\tVAL_\n\nBO_ 5 A: 8 X\n SG_ S\n\nVAL_ 5 S 1 \"a\n\";\n  VAL_ 5 S").ok().unwrap();
+        let scan =
+            scan("NS_ :\n\tVAL_\n\nBO_ 5 A: 8 X\n SG_ S\n\nVAL_ 5 S 1 \"a\n\";\n  VAL_ 5 S").ok().unwrap();
         assert_eq!(scan.messages.iter().map(|mark| (mark.line, mark.id)).collect::<Vec<_>>(), [(4, Some(5))]);
         assert_eq!((scan.signals, scan.values), (alloc::vec![5], alloc::vec![7, 9]));
     }

@@ -29,7 +29,7 @@ pub(super) fn decode<'a>(bytes: &'a [u8], findings: &mut Findings) -> Result<Cow
 
 /// Number of the line that begins, or goes on, after `before`.
 fn line_after(before: &[u8]) -> u32 {
-    before.iter().filter(|byte| **byte == b'\n').count() as u32 + 1
+    before.split(|byte| *byte == b'\n').count() as u32
 }
 
 /// Line and sentence for what can-dbc refused in `scanned`, quoting the line of `original`.
@@ -39,9 +39,11 @@ pub(super) fn explain(refused: &can_dbc::DbcError, scanned: &str, original: &str
     };
     let (line, reason) = match refused {
         Pest(syntax) => {
-            let (line, column) = position(&syntax.to_string()).unwrap_or((1, 1));
+            let (line, column) = position(refused).unwrap_or((1, 1));
             let expected = syntax.variant.message();
-            let expected = if expected.len() > EXCERPT_CHARS_MAX { "no DBC statement" } else { &expected };
+            // At the start of a statement everything is expected; a list of that helps nobody.
+            let is_list = expected.len() > EXCERPT_CHARS_MAX || expected == "expected file";
+            let expected = if is_list { "no DBC statement" } else { &expected };
             (line, format!("{expected} at column {column}"))
         }
         InvalidFloat(token) | InvalidNumericValue(token) => {
@@ -61,9 +63,11 @@ pub(super) fn explain(refused: &can_dbc::DbcError, scanned: &str, original: &str
     (line, format!("{reason}: `{excerpt}{ellipsis}`; correct or remove this statement"))
 }
 
-/// Line and column out of the parser's own report, whose first line is ` --> line:column`; it has no public field for
-/// them.
-fn position(report: &str) -> Option<(u32, u32)> {
+/// Line and column of a syntax error, from 1, out of the parser's own report, which begins with ` --> line:column`: it
+/// has no public field for them.
+pub(super) fn position(refused: &can_dbc::DbcError) -> Option<(u32, u32)> {
+    let can_dbc::DbcError::Pest(syntax) = refused else { return None };
+    let report = syntax.to_string();
     let (line, column) = report.lines().next()?.split_once("--> ")?.1.trim().split_once(':')?;
     Some((line.parse().ok()?, column.parse().ok()?))
 }

@@ -71,13 +71,13 @@ struct Gate {
 }
 
 impl Message {
-    /// `None` when a signal does not fit in 64 bytes, a branch names no earlier-checked multiplexor, or branches hang
-    /// on each other in a circle.
+    /// `None` when a signal does not fit in 64 bytes, a branch names no signal of the message, or branches hang on
+    /// each other in a circle or too deep.
     pub(super) fn compile(definition: &MessageDefinition, by_pgn: bool) -> Option<Self> {
         let signals = &definition.signals;
         let extractors: Option<Box<[Extractor]>> = signals.iter().map(extractor).collect();
         let extractors = extractors?;
-        let mut gates = Gates { signals, extractors: &extractors, gates: Vec::new(), known: BTreeMap::new() };
+        let mut gates = Gates { signals, extractors: &extractors, made: Vec::new(), known: BTreeMap::new() };
         let mut runs: Vec<Run> = Vec::new();
         for (index, signal) in signals.iter().enumerate() {
             let gate = match &signal.branch {
@@ -89,7 +89,7 @@ impl Message {
                 _ => runs.push(Run { gate, start: index, end: index + 1 }),
             }
         }
-        let gates = gates.gates.into_boxed_slice();
+        let gates = gates.made.into_boxed_slice();
         Some(Self {
             name: definition.name.clone(),
             long_name: definition.long_name.clone(),
@@ -97,7 +97,7 @@ impl Message {
             by_pgn,
             len: u8::try_from(definition.len).unwrap_or(u8::MAX),
             fd: definition.fd,
-            j1939: definition.j1939,
+            j1939: definition.j1939 || by_pgn,
             trace_context_offset: definition.trace_context_offset,
             cycle_time_ms: definition.cycle_time_ms,
             sender: definition.sender.clone(),
@@ -186,12 +186,15 @@ fn extractor(signal: &Signal) -> Option<Extractor> {
     Extractor::new(signal.start_bit, signal.bits, signal.byte_order, signed)
 }
 
+/// Multiplexor and its values.
+type BranchKey<'a> = (usize, &'a [(u64, u64)]);
+
 /// The gates of a message while it is compiled; equal branches share one.
 struct Gates<'a> {
     signals: &'a [Signal],
     extractors: &'a [Extractor],
-    gates: Vec<Gate>,
-    known: BTreeMap<(usize, &'a [(u64, u64)]), usize>,
+    made: Vec<Gate>,
+    known: BTreeMap<BranchKey<'a>, usize>,
 }
 
 impl<'a> Gates<'a> {
@@ -209,8 +212,8 @@ impl<'a> Gates<'a> {
             Some(outer) => Some(self.gate(outer, depth + 1)?),
             None => None,
         };
-        self.gates.push(Gate { selector, outer, ranges: branch.ranges.clone().into_boxed_slice() });
-        self.known.insert(key, self.gates.len() - 1);
-        Some(self.gates.len() - 1)
+        self.made.push(Gate { selector, outer, ranges: branch.ranges.clone().into_boxed_slice() });
+        self.known.insert(key, self.made.len() - 1);
+        Some(self.made.len() - 1)
     }
 }

@@ -107,6 +107,8 @@ fn a_multiplexor_beyond_the_payload_hides_its_branch() {
 
 #[test]
 fn matching_by_id_and_by_parameter_group() {
+    use CanId::{Extended, Standard};
+    use Matching::{Auto, Id, Pgn};
     let j1939 = |name, id| MessageDefinition { j1939: true, ..definition(name, CanId::Extended(id), vec![]) };
     let messages = vec![
         definition("Plain", CanId::Extended(0x18FF_0011), vec![]),
@@ -121,8 +123,6 @@ fn matching_by_id_and_by_parameter_group() {
         let found = table.find(id).map(|index| table.message(index).name.as_str());
         assert_eq!(found, expected, "{matching:?} {id}");
     };
-    use CanId::{Extended, Standard};
-    use Matching::{Auto, Id, Pgn};
     check(Auto, Extended(0x0CF0_04FE), Some("EEC1"));
     check(Auto, Extended(0x18F0_0400), Some("EEC1"));
     check(Auto, Extended(0x0CF0_0422), Some("EEC1_22"));

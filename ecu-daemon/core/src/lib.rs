@@ -1,1 +1,16 @@
-//! Placeholder.
+//! What the daemon decides, apart from any operating system.
+//!
+//! No threads, no files, no sockets, no clock reads: time is an argument, and what is to be done comes back as
+//! [`Action`]s. The daemon's threads perform them.
+
+pub mod books;
+pub mod catalog;
+pub mod collect;
+pub mod engine;
+pub mod record;
+
+pub use books::{BusBooks, RecordBooks};
+pub use catalog::Catalog;
+pub use collect::{Action, Limits};
+pub use engine::Engine;
+pub use record::{BusIndex, FrameRecord, Stamp};

@@ -83,17 +83,17 @@ impl RingFile {
             books: Books::default(),
         };
         ring.load_books().map_err(sort)?;
+        ring.count_blocks().map_err(sort)?;
         Ok(ring)
     }
 
     fn load_books(&mut self) -> rusqlite::Result<()> {
-        let mut books = Books::default();
         let mut entries = self.connection.prepare("SELECT class, entry, blocks, records FROM books")?;
         let mut rows = entries.query([])?;
         while let Some(row) = rows.next()? {
             let Ok(class) = Class::from_number(row.get(0)?) else { continue };
             let tally = Tally { blocks: row.get(2)?, records: row.get(3)? };
-            let class = books.of(class);
+            let class = self.books.of(class);
             match row.get_ref(1)?.as_str()? {
                 "sealed" => class.sealed = tally,
                 "acked" => class.acked = tally,
@@ -104,22 +104,21 @@ impl RingFile {
                 }
             }
         }
+        Ok(())
+    }
+
+    /// What waits and what room it takes is counted from the rows, so that it cannot disagree with them.
+    fn count_blocks(&mut self) -> rusqlite::Result<()> {
         let mut blocks = self.connection.prepare("SELECT state, class, len, records FROM block")?;
         let mut rows = blocks.query([])?;
-        let mut bytes_used = 0;
         while let Some(row) = rows.next()? {
-            bytes_used += Self::page_bytes(row.get::<_, i64>(2)? as u64);
+            self.bytes_used += Self::page_bytes(row.get(2)?);
             if row.get::<_, i64>(0)? == WAITING
                 && let Ok(class) = Class::from_number(row.get(1)?)
             {
-                books.of(class).waiting.add(row.get(3)?);
+                self.books.of(class).waiting.add(row.get(3)?);
             }
         }
-        drop(rows);
-        drop(blocks);
-        drop(entries);
-        self.bytes_used = bytes_used;
-        self.books = books;
         Ok(())
     }
 

@@ -1,7 +1,9 @@
 //! Opening the ring's file, and what to do with one that cannot be opened.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::RingFile;
@@ -10,6 +12,9 @@ use super::RingFile;
 const APPLICATION_ID: i32 = 0x4543_5552;
 /// `PRAGMA user_version` of the tables below.
 const TABLES_VERSION: i32 = 1;
+
+/// How long to wait for another process to let go of the file: one that reads a stopped ring is soon done.
+const PATIENCE: Duration = Duration::from_millis(300);
 
 const TABLES: &str = "
 CREATE TABLE block (
@@ -138,52 +143,79 @@ pub(super) fn connect(path: &Path) -> Result<Connection, RingError> {
     let connection = Connection::open_with_flags(path, flags)
         .map_err(|source| RingError::Open { path: path.to_owned(), source })?;
     let sort = |source| RingError::sort(path, source);
-    // EXCLUSIVE before WAL: then there is no -shm file and nobody else can write. FULL: a commit is on the card when
-    // it returns; measured, it costs 2.7 bytes written per byte stored where NORMAL costs 2.6 and loses commits.
-    // 4096-byte pages measured best; larger ones write up to five times as much.
+    connection.busy_timeout(PATIENCE).map_err(sort)?;
+    // EXCLUSIVE before WAL: then there is no -shm file and nobody else can write. Page size takes effect in a new file
+    // only; 4096 measured best, larger ones write up to five times as much.
+    connection
+        .execute_batch("PRAGMA page_size = 4096; PRAGMA locking_mode = EXCLUSIVE; PRAGMA temp_store = MEMORY;")
+        .map_err(sort)?;
+    // Asked before anything is written: a file that is not ours stays as it is.
+    let is_new = !is_ring(&connection, path)?;
+    // FULL: a commit is on the card when it returns; measured, it costs 2.7 bytes written per byte stored where NORMAL
+    // costs 2.6 and loses commits at a power cut.
     connection
         .execute_batch(
-            "PRAGMA page_size = 4096; PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL;
-             PRAGMA synchronous = FULL; PRAGMA journal_size_limit = 4194304; PRAGMA wal_autocheckpoint = 512;
-             PRAGMA cache_size = -512; PRAGMA mmap_size = 0; PRAGMA temp_store = MEMORY;
+            "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA journal_size_limit = 4194304;
+             PRAGMA wal_autocheckpoint = 512; PRAGMA cache_size = -512; PRAGMA mmap_size = 0;
              PRAGMA cell_size_check = ON;",
         )
         .map_err(sort)?;
-    let pragma = |name: &str| connection.query_row(&format!("PRAGMA {name}"), [], |row| row.get::<_, i32>(0));
-    let (application, version) = (pragma("application_id").map_err(sort)?, pragma("user_version").map_err(sort)?);
-    let tables: i64 =
-        connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0)).map_err(sort)?;
-    let corrupt = |reason: String| RingError::Corrupt { path: path.to_owned(), reason };
-    match (application, version, tables) {
-        (APPLICATION_ID, TABLES_VERSION, _) => {}
-        (0, 0, 0) => {
-            connection
-                .execute_batch(&format!(
-                    "BEGIN IMMEDIATE; {TABLES} PRAGMA application_id = {APPLICATION_ID};
-                     PRAGMA user_version = {TABLES_VERSION}; COMMIT;"
-                ))
-                .map_err(sort)?;
-        }
-        (APPLICATION_ID, newer, _) if newer > TABLES_VERSION => {
-            return Err(corrupt(format!("it was written by a newer release (tables version {newer})")));
-        }
-        _ => return Err(corrupt("it is a database, but not a ring of ecu-daemon".to_owned())),
+    if is_new {
+        connection
+            .execute_batch(&format!(
+                "BEGIN IMMEDIATE; {TABLES} PRAGMA application_id = {APPLICATION_ID};
+                 PRAGMA user_version = {TABLES_VERSION}; COMMIT;"
+            ))
+            .map_err(sort)?;
     }
     Ok(connection)
+}
+
+/// Whether the file is a ring of ours; false for an empty one.
+fn is_ring(connection: &Connection, path: &Path) -> Result<bool, RingError> {
+    let ask = |query: &str| {
+        connection.query_row(query, [], |row| row.get::<_, i32>(0)).map_err(|source| RingError::sort(path, source))
+    };
+    let corrupt = |reason: String| Err(RingError::Corrupt { path: path.to_owned(), reason });
+    match (
+        ask("PRAGMA application_id")?,
+        ask("PRAGMA user_version")?,
+        ask("SELECT count(*) FROM sqlite_schema")?,
+    ) {
+        (APPLICATION_ID, TABLES_VERSION, _) => Ok(true),
+        (0, 0, 0) => Ok(false),
+        (APPLICATION_ID, version, _) => {
+            corrupt(format!("its tables are of version {version}, this release knows {TABLES_VERSION}"))
+        }
+        _ => corrupt("it is a database, but not a ring of ecu-daemon".to_owned()),
+    }
 }
 
 /// Opens for reading only; the owner must not be running.
 pub(super) fn connect_read_only(path: &Path) -> Result<Connection, RingError> {
     let sort = |source| RingError::sort(path, source);
-    let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)
+    let open = |flags, uri: &str| Connection::open_with_flags(uri, flags);
+    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let name = absolute.to_string_lossy().replace('%', "%25").replace('?', "%3f").replace('#', "%23");
+    // Write access only for the lock that keeps two owners apart; nothing is written, the -wal included. On a
+    // read-only medium nobody writes either, and the file can be taken as immutable.
+    let uri = OpenFlags::SQLITE_OPEN_URI;
+    let connection = open(OpenFlags::SQLITE_OPEN_READ_WRITE | uri, &format!("file:{name}"))
+        .and_then(|connection| {
+            if connection.is_readonly("main")? {
+                return open(OpenFlags::SQLITE_OPEN_READ_ONLY | uri, &format!("file:{name}?immutable=1"));
+            }
+            connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+            Ok(connection)
+        })
         .map_err(|source| RingError::Open { path: path.to_owned(), source })?;
-    // Like the owner, without a -shm file: reading a copy must not write beside it.
-    connection.execute_batch("PRAGMA locking_mode = EXCLUSIVE; PRAGMA cache_size = -512;").map_err(sort)?;
-    let application: i32 =
-        connection.query_row("PRAGMA application_id", [], |row| row.get(0)).map_err(sort)?;
-    if application != APPLICATION_ID {
-        let reason = "it is a database, but not a ring of ecu-daemon".to_owned();
-        return Err(RingError::Corrupt { path: path.to_owned(), reason });
+    connection.busy_timeout(PATIENCE).map_err(sort)?;
+    connection
+        .execute_batch("PRAGMA locking_mode = EXCLUSIVE; PRAGMA query_only = ON; PRAGMA cache_size = -512;")
+        .map_err(sort)?;
+    if is_ring(&connection, path)? {
+        Ok(connection)
+    } else {
+        Err(RingError::Corrupt { path: path.to_owned(), reason: "it is empty".to_owned() })
     }
-    Ok(connection)
 }

@@ -1,8 +1,9 @@
 //! A simulated drive of an electric car: what `ecu-daemon demo` listens to instead of real buses.
 //!
-//! The car drives through a city and over a motorway. Half way the battery's coolant pump fails: the flow drops,
-//! the cells heat up, the battery management system sets a trouble code and limits power, the vehicle controller
-//! goes to limp mode and a warning lamp lights up. The same seed gives the same drive, byte for byte.
+//! The car drives through a city and over a motorway. Half way the battery's coolant pump fails: the flow
+//! drops, the cells heat up, the battery management system sets a trouble code and limits power, the vehicle
+//! controller goes to limp mode and a warning lamp lights up. The same seed gives the same drive, byte for
+//! byte.
 //!
 //! `model` is the car, `buses` what it sends, `schedule` when; `reactions` ties incidents to traces and logs.
 
@@ -12,12 +13,13 @@ mod model;
 mod random;
 mod reactions;
 mod schedule;
-mod trace;
 
 #[cfg(test)]
 mod dbc_tests;
 #[cfg(test)]
 mod plausibility_tests;
+#[cfg(test)]
+mod stream_tests;
 
 use std::time::Duration;
 
@@ -89,7 +91,8 @@ impl Drive {
         }
     }
 
-    /// The lines written up to the time of the last frame, which the drive then forgets. It keeps the latest 4,096.
+    /// The lines written up to the time of the last frame, which the drive then forgets. It keeps the latest
+    /// 4,096.
     pub(crate) fn take_logs(&mut self) -> Vec<DriveLog> {
         self.logs.take()
     }

@@ -40,7 +40,7 @@ impl Random {
 
     /// True once in `n` on average.
     pub(crate) fn one_in(&mut self, n: u64) -> bool {
-        self.bits() % n.max(1) == 0
+        self.bits().is_multiple_of(n.max(1))
     }
 
     /// `N` random bytes, not all of them zero (W3C Trace Context: an all-zero id is invalid).

@@ -1,10 +1,10 @@
-//! When each message goes onto its bus: cycles with jitter, events, and arbitration where two want the bus at once.
+//! When each message goes onto its bus: cycles with jitter, events, and arbitration where two want the bus at
+//! once.
 
-use can_decode::CanId;
+use can_decode::{CanId, TraceContext};
 
 use super::buses::{BUSES, Message, SLOW_BUS};
 use super::random::Random;
-use super::trace::TraceContext;
 
 /// A message with nothing to send.
 const NEVER: i64 = i64::MAX;
@@ -119,7 +119,8 @@ impl Schedule {
     }
 }
 
-/// The identifier as arbitration sees it: the first 11 bits of an extended one, then, behind standard frames, the rest.
+/// The identifier as arbitration sees it: the first 11 bits of an extended one, then, behind standard frames,
+/// the rest.
 fn arbitration(id: CanId) -> u32 {
     match id {
         CanId::Standard(id) => u32::from(id) << 19,

@@ -7,6 +7,8 @@ pub(crate) mod powertrain;
 mod signal;
 
 pub(crate) use signal::Message;
+#[cfg(test)]
+pub(crate) use signal::{Moment, Signal, crc8};
 
 /// Index of each bus in [`BUSES`].
 pub(crate) const CHASSIS: usize = 1;

@@ -1,9 +1,8 @@
 //! Signals into payloads: where a value lies, how it is scaled, and where it comes from.
 
-use can_decode::{CanId, Frame, FrameFlags};
+use can_decode::{CanId, Frame, FrameFlags, TraceContext};
 
 use super::super::model::Car;
-use super::super::trace::{CONTEXT_LEN, TraceContext};
 
 /// What a signal is read from.
 pub(crate) struct Moment<'a> {
@@ -31,7 +30,10 @@ enum Kind {
 /// One signal, or a row of equal ones one behind the other.
 pub(crate) struct Signal {
     /// As in the DBC; a row's signals add their number from 1 in two digits.
-    #[cfg_attr(not(test), allow(dead_code, reason = "names join this table to the DBC, which the tests check"))]
+    #[cfg_attr(
+        not(test),
+        allow(dead_code, reason = "names join this table to the DBC, which the tests check")
+    )]
     pub(crate) name: &'static str,
     /// DBC start bit: the lowest bit (Intel) or the highest (Motorola).
     start: u16,
@@ -48,13 +50,27 @@ pub(crate) struct Signal {
 }
 
 /// An unsigned signal in Intel order (`@1+`).
-pub(crate) const fn intel(name: &'static str, start: u16, bits: u16, factor: f64, offset: f64, read: Read) -> Signal {
+pub(crate) const fn intel(
+    name: &'static str,
+    start: u16,
+    bits: u16,
+    factor: f64,
+    offset: f64,
+    read: Read,
+) -> Signal {
     let kind = Kind::Unsigned;
     Signal { name, start, bits, motorola: false, kind, factor, offset, row: (0, 1), selector: None, read }
 }
 
 /// An unsigned signal in Motorola order (`@0+`).
-pub(crate) const fn motorola(name: &'static str, start: u16, bits: u16, factor: f64, offset: f64, read: Read) -> Signal {
+pub(crate) const fn motorola(
+    name: &'static str,
+    start: u16,
+    bits: u16,
+    factor: f64,
+    offset: f64,
+    read: Read,
+) -> Signal {
     let mut signal = intel(name, start, bits, factor, offset, read);
     signal.motorola = true;
     signal
@@ -116,7 +132,13 @@ impl Signal {
         for place in 0..self.row.1 {
             moment.index = self.row.0 + place;
             let raw = self.raw((self.read)(moment));
-            pack(payload, usize::from(self.start) + place * usize::from(self.bits), self.bits, self.motorola, raw);
+            pack(
+                payload,
+                usize::from(self.start) + place * usize::from(self.bits),
+                self.bits,
+                self.motorola,
+                raw,
+            );
         }
     }
 }
@@ -125,7 +147,8 @@ impl Signal {
 pub(crate) fn pack(payload: &mut [u8], start: usize, bits: u16, motorola: bool, raw: u64) {
     let bits = usize::from(bits);
     for step in 0..bits {
-        // Intel counts up from the lowest bit. Motorola runs from the highest bit down each byte, then on to the next.
+        // Intel counts up from the lowest bit. Motorola runs from the highest bit down each byte, then on to
+        // the next.
         let (bit, place) = if motorola {
             let line = (start / 8) * 8 + 7 - start % 8 + step;
             (bits - 1 - step, (line / 8) * 8 + 7 - line % 8)
@@ -182,12 +205,16 @@ impl Message {
     }
 
     pub(crate) const fn context(mut self, byte: usize) -> Self {
-        assert!(self.fd && byte + CONTEXT_LEN <= self.bytes, "the trace context ends beyond its message");
+        assert!(
+            self.fd && byte + TraceContext::WIRE_LEN <= self.bytes,
+            "the trace context ends beyond its message"
+        );
         self.context = Some(byte);
         self
     }
 
-    /// The frame that the car sends now, the `sent`-th of this message. Without a context its bytes stay zero.
+    /// The frame that the car sends now, the `sent`-th of this message. Without a context its bytes stay
+    /// zero.
     pub(crate) fn encode(&self, car: &Car, sent: u32, context: Option<&TraceContext>) -> Frame {
         let mut buffer = [0; can_decode::frame::FD_LEN_MAX];
         let payload = &mut buffer[..self.bytes];
@@ -198,7 +225,7 @@ impl Message {
             }
         }
         if let (Some(at), Some(context)) = (self.context, context) {
-            payload[at..at + CONTEXT_LEN].copy_from_slice(&context.bytes());
+            payload[at..at + TraceContext::WIRE_LEN].copy_from_slice(&context.write());
         }
         if let Some(at) = self.checksum {
             payload[at] = crc8(payload, at);
@@ -212,8 +239,8 @@ impl Message {
         frame.expect("message tables hold only lengths that the bus carries")
     }
 
-    /// Time on the wire with 10 % stuff bits, ns: 11 or 29 identifier bits, at 500 kbit/s (125 kbit/s on `slow`
-    /// buses), the payload of FD frames at 2 Mbit/s.
+    /// Time on the wire with 10 % stuff bits, ns: 11 or 29 identifier bits, at 500 kbit/s (125 kbit/s on
+    /// `slow` buses), the payload of FD frames at 2 Mbit/s.
     pub(crate) fn wire_ns(&self, slow: bool) -> i64 {
         let (bit_ns, bits) = (if slow { 8_000 } else { 2_000 }, 8 * self.bytes as i64);
         let head = if self.id.is_extended() { 67 } else { 47 };
@@ -225,8 +252,8 @@ impl Message {
 /// Values of a multiplexor, which a multiplexed message takes in turn.
 pub(crate) const SELECTORS: u32 = 4;
 
-/// CRC-8 of SAE J1850 (polynomial 0x1D, start and final XOR 0xFF), as AUTOSAR's E2E profile 1 uses it, over all
-/// bytes but the one that holds it.
+/// CRC-8 of SAE J1850 (polynomial 0x1D, start and final XOR 0xFF), as AUTOSAR's CRC library computes it, over
+/// all bytes but the one that holds it.
 pub(crate) fn crc8(payload: &[u8], skip: usize) -> u8 {
     let mut crc = 0xFF_u8;
     for (_, byte) in payload.iter().enumerate().filter(|(at, _)| *at != skip) {

@@ -41,7 +41,8 @@ pub(crate) enum FaultCode {
 }
 
 impl FaultCode {
-    /// Trouble code in the 2-byte form of SAE J2012: P0C47 (coolant pump control circuit), P0A7E (pack over temperature).
+    /// Trouble code in the 2-byte form of SAE J2012: P0C47 (coolant pump control circuit), P0A7E (pack over
+    /// temperature).
     pub(crate) const fn dtc(self) -> u16 {
         match self {
             Self::None => 0,
@@ -83,7 +84,8 @@ impl Bms {
         }
     }
 
-    /// One look every 10 ms; gives the fault when one was entered. Faults only get worse until the ignition is off.
+    /// One look every 10 ms; gives the fault when one was entered. Faults only get worse until the ignition
+    /// is off.
     pub(crate) fn step(&mut self, coolant: &Coolant, hottest_c: f64) -> Option<FaultCode> {
         if self.state == BmsState::Derated {
             self.discharge_w += (DERATED_DISCHARGE_W - self.discharge_w) * DERATE_STEP;
@@ -118,7 +120,8 @@ mod tests {
         let mut coolant = Coolant::new();
         assert_eq!(bms.step(&coolant, 35.0), None);
         coolant.flow_lpm = 0.0;
-        let seen: Vec<_> = [35.0, 35.0, 49.0, 47.0, 59.0, 40.0].map(|hottest| bms.step(&coolant, hottest)).to_vec();
+        let seen: Vec<_> =
+            [35.0, 35.0, 49.0, 47.0, 59.0, 40.0].map(|hottest| bms.step(&coolant, hottest)).to_vec();
         let (flow, hot, over) = (FaultCode::CoolantFlowLow, FaultCode::CellsHot, FaultCode::CellsOverheated);
         assert_eq!(seen, [Some(flow), None, Some(hot), None, Some(over), None]);
         for _ in 0..300 {

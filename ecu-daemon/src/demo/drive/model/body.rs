@@ -1,4 +1,5 @@
-//! What the people in the car see, hear and switch: doors, lights, indicators, wipers, climate, warning lamps.
+//! What the people in the car see, hear and switch: doors, lights, indicators, wipers, climate, warning
+//! lamps.
 
 use super::super::random::Random;
 use super::bms::FaultCode;
@@ -76,7 +77,15 @@ impl Body {
     }
 
     /// One step of `dt_s` at `now_s`; gives true when a warning lamp changed.
-    pub(crate) fn step(&mut self, motion: &Motion, bend: f64, fault: FaultCode, limp: bool, now_s: f64, dt_s: f64) -> bool {
+    pub(crate) fn step(
+        &mut self,
+        motion: &Motion,
+        bend: f64,
+        fault: FaultCode,
+        limp: bool,
+        now_s: f64,
+        dt_s: f64,
+    ) -> bool {
         self.now_s = now_s;
         if now_s >= DOOR_CLOSES_S {
             self.driver_door_open = false;
@@ -89,7 +98,7 @@ impl Body {
         } else {
             0
         };
-        self.blink = self.indicating != 0 && (now_s / BLINK_S) as u64 % 2 == 0;
+        self.blink = self.indicating != 0 && ((now_s / BLINK_S) as u64).is_multiple_of(2);
         let share = now_s / self.length_s;
         let raining = (0.30..0.62).contains(&share);
         self.rain += (f64::from(raining) * 0.7 - self.rain) * (dt_s / (0.03 * self.length_s)).min(1.0);

@@ -58,7 +58,8 @@ impl Coolant {
         }
         self.pump = if self.pump_rpm < STALLED_RPM { PumpState::Stalled } else { PumpState::Running };
         self.flow_lpm = FLOW_LPM * self.pump_rpm / SPEED_RPM;
-        // Standing coolant takes the pack's temperature slowly; flowing coolant leaves 3 K warmer than it came.
+        // Standing coolant takes the pack's temperature slowly; flowing coolant leaves 3 K warmer than it
+        // came.
         let outlet_goal = if failed { pack_c - 4.0 } else { self.inlet_c + 0.35 * (pack_c - self.inlet_c) };
         self.outlet_c += (outlet_goal - self.outlet_c) * dt_s / 3.0;
     }

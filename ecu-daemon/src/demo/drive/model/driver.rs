@@ -6,7 +6,7 @@ use super::route::{Road, Route};
 /// Gain from speed error to wished acceleration, 1/s.
 const GAIN: f64 = 0.8;
 /// Comfortable acceleration, m/s².
-const ACCELERATION_MAX: f64 = 2.9;
+const ACCELERATION_MAX: f64 = 2.7;
 /// Time in which the foot follows the wish, s.
 const FOOT_S: f64 = 0.15;
 /// Deceleration by the friction brakes at full pedal, m/s².
@@ -58,8 +58,8 @@ impl Driver {
         }
     }
 
-    /// Moves the pedals; called every `dt_s`. `resistance_n` is what rolling, air and slope hold against the car.
-    /// Returns whether the brake pedal was pressed in this step.
+    /// Moves the pedals; called every `dt_s`. `resistance_n` is what rolling, air and slope hold against the
+    /// car. Returns whether the brake pedal was pressed in this step.
     pub(crate) fn step(
         &mut self,
         route: &Route,

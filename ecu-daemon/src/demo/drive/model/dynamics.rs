@@ -1,5 +1,6 @@
 //! How the car moves: one motor on the front axle, friction brakes, drag, rolling resistance, slope, and the
-//! bicycle model for bends. Every force's work is added up, so that a test can hold the energy balance against it.
+//! bicycle model for bends. Every force's work is added up, so that a test can hold the energy balance
+//! against it.
 
 /// Car with two people, kg.
 pub(crate) const MASS_KG: f64 = 1_920.0;
@@ -141,8 +142,16 @@ impl Motion {
         if self.speed_mps > 0.0 { MASS_KG * GRAVITY * ROLLING } else { 0.0 }
     }
 
-    /// One step of `dt_s`: pedals (0 to 1) to forces to speed. `brake_max_mps2` is a full brake pedal's deceleration.
-    pub(crate) fn step(&mut self, pedals: (f64, f64), brake_max_mps2: f64, limits: &Limits, slope: f64, dt_s: f64) {
+    /// One step of `dt_s`: pedals (0 to 1) to forces to speed. `brake_max_mps2` is a full brake pedal's
+    /// deceleration.
+    pub(crate) fn step(
+        &mut self,
+        pedals: (f64, f64),
+        brake_max_mps2: f64,
+        limits: &Limits,
+        slope: f64,
+        dt_s: f64,
+    ) {
         let (accelerator, brake) = pedals;
         let brake_n = brake * MASS_KG * brake_max_mps2;
         let mut friction_goal = 0.0;
@@ -169,7 +178,8 @@ impl Motion {
         // Work is force × the way of this step; with the mean speed it adds up to the kinetic energy exactly.
         let way = 0.5 * (self.speed_mps + next) * dt_s;
         let mechanical_w = force_of(self.torque_nm) * way / dt_s;
-        let converted = if mechanical_w > 0.0 { mechanical_w / EFFICIENCY } else { mechanical_w * EFFICIENCY };
+        let converted =
+            if mechanical_w > 0.0 { mechanical_w / EFFICIENCY } else { mechanical_w * EFFICIENCY };
         self.electric_w = converted + IDLE_W;
         self.work.drag += drag * way;
         self.work.rolling += rolling * way;
@@ -211,11 +221,13 @@ impl Motion {
     }
 
     /// Energy of motion, J.
+    #[cfg(test)]
     pub(crate) fn kinetic_j(&self) -> f64 {
         0.5 * INERTIA_KG * self.speed_mps * self.speed_mps
     }
 
-    /// Speed of wheel front left, front right, rear left, rear right, km/h: bends and slip of the driven axle.
+    /// Speed of wheel front left, front right, rear left, rear right, km/h: bends and slip of the driven
+    /// axle.
     pub(crate) fn wheel_kmh(&self, wheel: usize) -> f64 {
         let side = if wheel.is_multiple_of(2) { -1.0 } else { 1.0 };
         let bend = side * self.curvature * TRACK_M / 2.0;

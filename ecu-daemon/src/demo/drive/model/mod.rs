@@ -16,7 +16,7 @@ use coolant::Coolant;
 use driver::{BRAKE_MAX_MPS2, Driver};
 use dynamics::{Limits, Motion};
 use pack::Pack;
-use route::{Road, Route};
+use route::Route;
 use sensors::Sensors;
 
 /// Length of a step. Short against the motor's 30 ms and the trace's 3 ms, so that neither sees the grid.
@@ -124,13 +124,13 @@ impl Car {
         self.motion.speed_mps * 3.6
     }
 
-    /// Passes one step. The controllers take their turns in different milliseconds, as tasks of an ECU do, which
-    /// is also why a step has at most one incident.
+    /// Passes one step. The controllers take their turns in different milliseconds, as tasks of an ECU do,
+    /// which is also why a step has at most one incident.
     pub(crate) fn step(&mut self) -> Option<Incident> {
         self.steps += 1;
         let pedals = (self.driver.accelerator, self.driver.brake);
         self.motion.step(pedals, BRAKE_MAX_MPS2, &self.limits, self.route.slope, STEP_S);
-        let auxiliary_w = AUXILIARY_W + self.body.climate_w;
+        let auxiliary_w = self.auxiliary_w();
         self.auxiliary_j += auxiliary_w * STEP_S;
         self.pack.step(self.motion.electric_w + auxiliary_w, &self.coolant, self.fault_k_per_s, STEP_S);
         match self.steps % TURN_STEPS {
@@ -147,8 +147,12 @@ impl Car {
         }
     }
 
+    fn auxiliary_w(&self) -> f64 {
+        AUXILIARY_W + self.body.climate_w
+    }
+
     fn turn_of_driver(&mut self) -> Option<Incident> {
-        self.route.step(self.now_s(), TURN_S, &mut self.random);
+        self.route.step(self.now_s(), TURN_S, self.motion.speed_mps, &mut self.random);
         self.motion.steer(self.route.curvature(self.motion.speed_mps), TURN_S);
         let resistance = self.motion.resistance_n(self.route.slope);
         let pressed = self.driver.step(&self.route, self.motion.speed_mps, resistance, &self.limits, TURN_S);
@@ -175,7 +179,9 @@ impl Car {
         let entered = self.bms.state == bms::BmsState::Derated && !self.limp;
         self.limp |= entered;
         let speed_mps = if self.limp { LIMP_MPS } else { f64::MAX };
-        self.limits = Limits::of(self.bms.discharge_w, self.bms.charge_w, &self.motion, speed_mps);
+        // What the battery may give is shared: heating and lamps go first, the motor gets the rest.
+        let motor_w = (self.bms.discharge_w - self.auxiliary_w()).max(0.0);
+        self.limits = Limits::of(motor_w, self.bms.charge_w, &self.motion, speed_mps);
         entered.then_some(Incident::LimpHome)
     }
 
@@ -186,10 +192,5 @@ impl Car {
         let stopped = standing && !self.stopped;
         self.stopped = standing;
         if lamp { Some(Incident::LampChanged) } else { stopped.then_some(Incident::Stopped) }
-    }
-
-    /// Whether the car is on the motorway.
-    pub(crate) fn on_motorway(&self) -> bool {
-        self.route.road == Road::Motorway
     }
 }

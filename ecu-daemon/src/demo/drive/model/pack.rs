@@ -10,7 +10,7 @@ pub(crate) const TEMPERATURES: usize = 24;
 /// Charge of the full pack, As (165 Ah).
 const CHARGE_AS: f64 = 165.0 * 3_600.0;
 /// Of one cell with its share of busbars, Ω.
-const CELL_OHM: f64 = 0.000_62;
+const CELL_OHM: f64 = 0.000_5;
 /// Of the pack, J/K.
 const HEAT_CAPACITY: f64 = 330_000.0;
 /// Into full coolant flow per kelvin, W/K.
@@ -72,8 +72,8 @@ impl Pack {
     pub(crate) fn step(&mut self, power_w: f64, coolant: &Coolant, fault_k_per_s: f64, dt_s: f64) {
         let resting = resting_cell_v(self.soc) * CELLS as f64;
         let ohm = CELL_OHM * CELLS as f64;
-        // Power = voltage × current with voltage = resting − ohm × current; the smaller root is the stable one.
-        // Beyond the peak power of the pack the root has no solution: the current stays at the peak.
+        // Power = voltage × current with voltage = resting − ohm × current; the smaller root is the stable
+        // one. Beyond the peak power of the pack the root has no solution: the current stays at the peak.
         let root = (resting * resting - 4.0 * ohm * power_w).max(0.0).sqrt();
         self.current_a = (resting - root) / (2.0 * ohm);
         self.voltage_v = resting - ohm * self.current_a;
@@ -132,7 +132,11 @@ mod tests {
         let coolant = Coolant::new();
         for power_w in [-60_000.0, 0.0, 500.0, 150_000.0] {
             pack.step(power_w, &coolant, 0.0, 0.001);
-            assert!((pack.power_w() - power_w).abs() < 1e-6 * power_w.abs().max(1.0), "{power_w}: {}", pack.power_w());
+            assert!(
+                (pack.power_w() - power_w).abs() < 1e-6 * power_w.abs().max(1.0),
+                "{power_w}: {}",
+                pack.power_w()
+            );
         }
         assert!(resting_cell_v(0.0) < resting_cell_v(0.5) && (resting_cell_v(1.0) - 4.19).abs() < 1e-9);
     }

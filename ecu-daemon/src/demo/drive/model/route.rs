@@ -48,6 +48,13 @@ const PACE_MIN: f64 = 0.3;
 /// Drives shorter than this begin at [`ROLLING_START_MPS`]: there is no time to set off.
 const STANDING_START_S: f64 = 30.0;
 const ROLLING_START_MPS: f64 = 50.0 / 3.6;
+/// Seconds of free road between two cars that cut in, how long one is in the way, and its speed as a share of
+/// ours.
+const FREE_S: (f64, f64) = (3.5, 8.0);
+const IN_THE_WAY_S: (f64, f64) = (0.7, 1.5);
+const SLOWER: f64 = 0.8;
+/// Nobody cuts in below this speed, m/s.
+const CUT_IN_MPS: f64 = 5.0;
 /// How long a standing car waits before it sets off.
 const WAIT_S: f64 = 2.0;
 /// Bends are taken with no more lateral acceleration than this (comfortable driving).
@@ -64,11 +71,15 @@ pub(crate) struct Route {
     bend_max: f64,
     bend_end_s: f64,
     slope_goal: f64,
+    leg_mps: f64,
+    traffic_end_s: f64,
+    /// Speed of a car ahead, m/s.
+    ahead_mps: Option<f64>,
     /// The kind of road.
     pub(crate) road: Road,
     /// Wished speed in m/s; 0 at a red light.
     pub(crate) target_mps: f64,
-    /// How hard the driver brakes on this leg at most, m/s².
+    /// How hard the driver brakes now at most, m/s².
     pub(crate) braking_mps2: f64,
     /// Rise over run; positive uphill.
     pub(crate) slope: f64,
@@ -87,6 +98,9 @@ impl Route {
             bend_max: 0.0,
             bend_end_s: 0.0,
             slope_goal: 0.0,
+            leg_mps: if standing { 0.0 } else { ROLLING_START_MPS },
+            traffic_end_s: WAIT_S,
+            ahead_mps: None,
             road: Road::City,
             target_mps: if standing { 0.0 } else { ROLLING_START_MPS },
             braking_mps2: 2.5,
@@ -100,9 +114,10 @@ impl Route {
     }
 
     /// Moves on to `now_s`; called every `dt_s`.
-    pub(crate) fn step(&mut self, now_s: f64, dt_s: f64, random: &mut Random) {
+    pub(crate) fn step(&mut self, now_s: f64, dt_s: f64, speed_mps: f64, random: &mut Random) {
         let share = now_s / self.length_s;
-        let road = if (MOTORWAY_SHARE.0..MOTORWAY_SHARE.1).contains(&share) { Road::Motorway } else { Road::City };
+        let road =
+            if (MOTORWAY_SHARE.0..MOTORWAY_SHARE.1).contains(&share) { Road::Motorway } else { Road::City };
         if road != self.road {
             self.road = road;
             self.leg = 0;
@@ -115,6 +130,10 @@ impl Route {
             self.bend_end_s = now_s + random.between(2.0, 5.0) * self.pace;
             self.bend = random.between(-self.bend_max, self.bend_max);
         }
+        if now_s >= self.traffic_end_s {
+            self.meet_traffic(now_s, speed_mps, random);
+        }
+        self.target_mps = self.ahead_mps.map_or(self.leg_mps, |ahead| ahead.min(self.leg_mps));
         self.slope += (self.slope_goal - self.slope) * dt_s / 2.0;
     }
 
@@ -122,12 +141,19 @@ impl Route {
         let legs: &[Leg] = if self.road == Road::City { &CITY } else { &MOTORWAY };
         let leg = &legs[self.leg % legs.len()];
         self.leg += 1;
-        self.target_mps = random.between(leg.speed_kmh.0, leg.speed_kmh.1) / 3.6;
+        self.leg_mps = random.between(leg.speed_kmh.0, leg.speed_kmh.1) / 3.6;
         self.leg_end_s = now_s + random.between(leg.seconds.0, leg.seconds.1) * self.pace;
         self.bend_max = leg.bend;
         self.bend_end_s = now_s;
-        self.braking_mps2 = random.between(2.0, 3.4);
         self.slope_goal = random.between(-0.02, 0.02);
+    }
+
+    fn meet_traffic(&mut self, now_s: f64, speed_mps: f64, random: &mut Random) {
+        let cut_in = self.ahead_mps.is_none() && speed_mps > CUT_IN_MPS;
+        self.ahead_mps = cut_in.then_some(SLOWER * speed_mps);
+        let seconds = if cut_in { IN_THE_WAY_S } else { FREE_S };
+        self.traffic_end_s = now_s + random.between(seconds.0, seconds.1) * self.pace.max(0.5);
+        self.braking_mps2 = random.between(1.8, 3.4);
     }
 
     /// Curvature that the driver steers for at `speed_mps`, 1/m, positive to the left (ISO 8855).

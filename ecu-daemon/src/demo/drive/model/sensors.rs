@@ -55,8 +55,10 @@ impl Sensors {
         self.yaw_dps = motion.yaw_dps() + random.noise(0.03);
         let shake = 0.02 + 0.006 * motion.speed_mps;
         let longitudinal = motion.acceleration_mps2 + 9.81 * slope;
-        self.acceleration_mps2 = [longitudinal, motion.lateral_mps2(), 9.81].map(|value| value + random.noise(shake));
-        self.rate_dps = [random.noise(0.1 + shake), -0.3 * motion.acceleration_mps2 + random.noise(0.1 + shake)];
+        self.acceleration_mps2 =
+            [longitudinal, motion.lateral_mps2(), 9.81].map(|value| value + random.noise(shake));
+        self.rate_dps =
+            [random.noise(0.1 + shake), -0.3 * motion.acceleration_mps2 + random.noise(0.1 + shake)];
         self.hand_nm = 0.45 * motion.lateral_mps2() + random.noise(0.08);
         for (pressure, share) in self.brake_bar.iter_mut().zip(FRONT_REAR) {
             let noise = if motion.friction_n > 1.0 { random.noise(0.05) } else { 0.0 };
@@ -100,5 +102,9 @@ impl Sensors {
 
 fn extreme(values: &[f64], better: impl Fn(f64, f64) -> bool) -> (usize, f64) {
     let first = (0, values[0]);
-    values.iter().copied().enumerate().fold(first, |best, next| if better(next.1, best.1) { next } else { best })
+    values
+        .iter()
+        .copied()
+        .enumerate()
+        .fold(first, |best, next| if better(next.1, best.1) { next } else { best })
 }

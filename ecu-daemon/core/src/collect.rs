@@ -1,0 +1,228 @@
+//! Open blocks: records gather here until size, age or worth seals them.
+
+use std::io;
+
+use can_decode::{BootNanos, TraceContext};
+use store::block::{
+    Body, Class, ClockSource, Kind, LogRecord, LogsBuilder, SamplesBuilder, SchemaHash, SealedBlock, Sealer, Severity,
+    SpanRecord, SpansBuilder,
+};
+
+use crate::books::RecordBooks;
+
+/// When open blocks are sealed.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Samples and ordinary logs are sealed at most this long after their first record, nanoseconds.
+    pub seal_after_ns: i64,
+    /// Samples in a block at most; 8 bytes of memory each while it is open.
+    pub samples_max: usize,
+    /// Time resolution of samples, nanoseconds.
+    pub tick_ns: i64,
+}
+
+/// Spans wait at most this long: class 1 of the design.
+const SPANS_AFTER_NS: i64 = 1_000_000_000;
+/// Spans in a block at most, 48 bytes of memory each.
+const SPANS_MAX: usize = 1024;
+/// Log records in a block at most; their texts are bounded one by one.
+const LOGS_MAX: usize = 512;
+
+/// What the daemon is to do.
+#[derive(Debug)]
+pub enum Action {
+    /// Store this block.
+    Store(SealedBlock),
+    /// Count and report records that could not be sealed.
+    ReportLoss {
+        /// What they were.
+        kind: Kind,
+        /// How many.
+        records: u64,
+        /// Why.
+        error: io::Error,
+    },
+}
+
+/// The open blocks of all kinds.
+pub(crate) struct Collector {
+    sealer: Sealer,
+    schema: SchemaHash,
+    limits: Limits,
+    samples: SamplesBuilder,
+    spans: SpansBuilder,
+    logs: LogsBuilder,
+    critical: LogsBuilder,
+    opened: Opened,
+    pub(crate) sample_books: RecordBooks,
+    pub(crate) span_books: RecordBooks,
+    pub(crate) log_books: RecordBooks,
+}
+
+/// When each open block got its first record.
+#[derive(Default)]
+struct Opened {
+    samples: Option<BootNanos>,
+    spans: Option<BootNanos>,
+    logs: Option<BootNanos>,
+}
+
+impl Collector {
+    pub(crate) fn new(
+        signals: impl IntoIterator<Item = usize>,
+        schema: SchemaHash,
+        sealer: Sealer,
+        limits: Limits,
+    ) -> Self {
+        Self {
+            sealer,
+            schema,
+            samples: SamplesBuilder::new(signals, limits.tick_ns),
+            limits,
+            spans: SpansBuilder::default(),
+            logs: LogsBuilder::default(),
+            critical: LogsBuilder::default(),
+            opened: Opened::default(),
+            sample_books: RecordBooks::default(),
+            span_books: RecordBooks::default(),
+            log_books: RecordBooks::default(),
+        }
+    }
+
+    /// Starts a row of samples; the block before it is sealed first when the row cannot join it.
+    pub(crate) fn row(
+        &mut self,
+        message: usize,
+        time_ns: i64,
+        clock: ClockSource,
+        now: BootNanos,
+        perform: &mut impl FnMut(Action),
+    ) {
+        if self.samples.samples() >= self.limits.samples_max || self.samples.row(message, time_ns, clock).is_err() {
+            self.seal_samples(now, perform);
+            // An empty block takes any row.
+            let _ = self.samples.row(message, time_ns, clock);
+        }
+        self.opened.samples.get_or_insert(now);
+    }
+
+    /// A value of the row started last.
+    pub(crate) fn value(&mut self, message: usize, signal: usize, raw: u64) {
+        self.samples.value(message, signal, raw);
+        self.sample_books.taken += 1;
+    }
+
+    pub(crate) fn span(
+        &mut self,
+        context: &TraceContext,
+        message: usize,
+        start_ns: i64,
+        clock: ClockSource,
+        now: BootNanos,
+        perform: &mut impl FnMut(Action),
+    ) {
+        self.spans.push(SpanRecord {
+            trace_id: context.trace_id,
+            parent_span_id: context.span_id,
+            flags: context.flags.0,
+            start_ns,
+            duration_ns: 0,
+            clock,
+            message: message as u32,
+        });
+        self.span_books.taken += 1;
+        self.opened.spans.get_or_insert(now);
+        if self.spans.len() >= SPANS_MAX {
+            self.seal_spans(now, perform);
+        }
+    }
+
+    pub(crate) fn log(&mut self, log: LogRecord, now: BootNanos, perform: &mut impl FnMut(Action)) {
+        self.log_books.taken += 1;
+        if log.severity >= Severity::ERROR {
+            // Worth most and wanted at once: a block of its own, which the writer syncs without waiting.
+            self.critical.push(log);
+            self.seal_logs(Class::Critical, now, perform);
+            return;
+        }
+        self.logs.push(log);
+        self.opened.logs.get_or_insert(now);
+        if self.logs.len() >= LOGS_MAX {
+            self.seal_logs(Class::Logs, now, perform);
+        }
+    }
+
+    /// Seals what is old enough.
+    pub(crate) fn tick(&mut self, now: BootNanos, perform: &mut impl FnMut(Action)) {
+        let due = |opened: Option<BootNanos>, after| opened.is_some_and(|opened| now.since(opened) >= after);
+        if due(self.opened.samples, self.limits.seal_after_ns) {
+            self.seal_samples(now, perform);
+        }
+        if due(self.opened.spans, SPANS_AFTER_NS) {
+            self.seal_spans(now, perform);
+        }
+        if due(self.opened.logs, self.limits.seal_after_ns) {
+            self.seal_logs(Class::Logs, now, perform);
+        }
+    }
+
+    /// Seals everything: the daemon stops.
+    pub(crate) fn finish(&mut self, now: BootNanos, perform: &mut impl FnMut(Action)) {
+        self.seal_samples(now, perform);
+        self.seal_spans(now, perform);
+        self.seal_logs(Class::Logs, now, perform);
+    }
+
+    fn seal_samples(&mut self, now: BootNanos, perform: &mut impl FnMut(Action)) {
+        self.opened.samples = None;
+        let Some(span_ns) = self.samples.span_ns() else { return };
+        let count = self.samples.samples() as u32;
+        self.samples.encode(&mut self.sealer.body);
+        if count == 0 {
+            // Rows whose frames were too short for any signal: nothing to keep, the frames stand in the books.
+            self.sealer.body.clear();
+            return;
+        }
+        let body = self.body(Kind::Samples, Class::Live, count, span_ns, now);
+        seal(&mut self.sealer, body, &mut self.sample_books, perform);
+    }
+
+    fn seal_spans(&mut self, now: BootNanos, perform: &mut impl FnMut(Action)) {
+        self.opened.spans = None;
+        let Some(span_ns) = self.spans.span_ns() else { return };
+        let count = self.spans.len() as u32;
+        self.spans.encode(&mut self.sealer.body);
+        let body = self.body(Kind::Spans, Class::Traces, count, span_ns, now);
+        seal(&mut self.sealer, body, &mut self.span_books, perform);
+    }
+
+    fn seal_logs(&mut self, class: Class, now: BootNanos, perform: &mut impl FnMut(Action)) {
+        let builder = if class == Class::Critical { &mut self.critical } else { &mut self.logs };
+        if class != Class::Critical {
+            self.opened.logs = None;
+        }
+        let Some(span_ns) = builder.span_ns() else { return };
+        let count = builder.len() as u32;
+        builder.encode(&mut self.sealer.body);
+        let body = Body { schema: SchemaHash::default(), ..self.body(Kind::Logs, class, count, span_ns, now) };
+        seal(&mut self.sealer, body, &mut self.log_books, perform);
+    }
+
+    const fn body(&self, kind: Kind, class: Class, count: u32, span_ns: (i64, i64), now: BootNanos) -> Body {
+        Body { kind, class, schema: self.schema, count, span_ns, sealed_boot_ns: now.0 }
+    }
+}
+
+fn seal(sealer: &mut Sealer, body: Body, books: &mut RecordBooks, perform: &mut impl FnMut(Action)) {
+    let records = u64::from(body.count);
+    match sealer.seal(body) {
+        Ok(block) => {
+            books.sealed += records;
+            perform(Action::Store(block));
+        }
+        Err(error) => {
+            books.failed += records;
+            perform(Action::ReportLoss { kind: body.kind, records, error });
+        }
+    }
+}

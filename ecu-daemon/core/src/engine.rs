@@ -1,0 +1,96 @@
+//! The engine: frames and log records in, sealed blocks out.
+
+use can_decode::{BootNanos, TraceError};
+use store::block::{LogRecord, Sealer};
+
+use crate::books::{BusBooks, RecordBooks};
+use crate::catalog::Catalog;
+use crate::collect::{Action, Collector, Limits};
+use crate::record::FrameRecord;
+
+/// Decodes and collects. Allocates nothing per frame once its open blocks have reached their usual size.
+pub struct Engine {
+    catalog: Catalog,
+    collector: Collector,
+    buses: Vec<BusBooks>,
+}
+
+impl Engine {
+    /// For the buses of `catalog`; `sealer` numbers the blocks of this run.
+    pub fn new(catalog: Catalog, sealer: Sealer, limits: Limits) -> Self {
+        let signals = catalog.schema().messages.iter().map(|message| message.signals.len());
+        let collector = Collector::new(signals, catalog.hash(), sealer, limits);
+        let buses = vec![BusBooks::default(); catalog.buses().len()];
+        Self { catalog, collector, buses }
+    }
+
+    /// Takes a frame. `now` is the time of its arrival here, which ages the open blocks; the frame's own stamp may be
+    /// of any time.
+    pub fn frame(&mut self, record: &FrameRecord, now: BootNanos, perform: &mut impl FnMut(Action)) {
+        let bus = usize::from(record.bus.0);
+        let (Some(books), Some(tables)) = (self.buses.get_mut(bus), self.catalog.buses().get(bus)) else {
+            // Capture takes bus indices from the same configuration; a foreign one has no books to stand in.
+            debug_assert!(false, "bus index {bus} is not configured");
+            return;
+        };
+        let frame = &record.frame;
+        if !frame.is_data() {
+            books.control += 1;
+            return;
+        }
+        let Some(index) = tables.table.find(frame.id()) else {
+            books.unmatched += 1;
+            return;
+        };
+        books.decoded += 1;
+        let message = tables.first_message + usize::from(index.0);
+        let collector = &mut self.collector;
+        collector.row(message, record.stamp.ns, record.stamp.clock, now, perform);
+        let decoded = tables.table.decode(index, frame, |signal, raw| collector.value(message, signal, raw.0));
+        books.short += u64::from(decoded.short);
+        match tables.table.message(index).trace_context(frame) {
+            Some(Ok(context)) if context.flags.sampled() => {
+                collector.span(&context, message, record.stamp.ns, record.stamp.clock, now, perform);
+            }
+            // A message that may carry a context has zeros there when nothing is traced; the sender's decision not to
+            // sample is honoured.
+            Some(Ok(_) | Err(TraceError::ZeroTraceId)) | None => {}
+            Some(Err(_)) => books.contexts_malformed += 1,
+        }
+    }
+
+    /// Takes a log record.
+    pub fn log(&mut self, log: LogRecord, now: BootNanos, perform: &mut impl FnMut(Action)) {
+        self.collector.log(log, now, perform);
+    }
+
+    /// Seals what has been open long enough. To be called a few times a second.
+    pub fn tick(&mut self, now: BootNanos, perform: &mut impl FnMut(Action)) {
+        self.collector.tick(now, perform);
+    }
+
+    /// Seals everything that is open.
+    pub fn finish(&mut self, now: BootNanos, perform: &mut impl FnMut(Action)) {
+        self.collector.finish(now, perform);
+    }
+
+    /// What became of the frames, by bus.
+    pub fn buses(&self) -> &[BusBooks] {
+        &self.buses
+    }
+
+    /// What became of the samples.
+    pub const fn samples(&self) -> RecordBooks {
+        self.collector.sample_books
+    }
+
+    /// What became of the spans.
+    pub const fn spans(&self) -> RecordBooks {
+        self.collector.span_books
+    }
+
+    /// What became of the log records.
+    pub const fn logs(&self) -> RecordBooks {
+        self.collector.log_books
+    }
+}

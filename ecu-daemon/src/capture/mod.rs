@@ -1,0 +1,150 @@
+//! Capture: one thread for all buses. Frames go through a bounded queue to the engine, stamped and counted.
+
+mod candump;
+mod player;
+mod socket;
+
+use std::sync::atomic::Ordering::Relaxed;
+use std::thread::Thread;
+use std::time::Duration;
+
+use ecu_core::FrameRecord;
+use heapless::spsc::Producer;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+pub use candump::{Candump, Lines};
+pub use player::{Player, Recorded, Recording};
+use player::Played;
+pub use socket::Socket;
+
+use crate::clock;
+use crate::config::{Bus, Source};
+use crate::status::{BusCounters, Status};
+use crate::stop::Stop;
+
+/// Frames between capture and engine. At 20,000 frames/s the engine may be away for 200 ms, ten times what sealing
+/// the largest block takes; 100 bytes each.
+pub const QUEUE_FRAMES: usize = 4096;
+/// Batches taken from one socket before the next one has its turn.
+const ROUNDS_MAX: usize = 8;
+/// The longest wait: how soon a stop is seen, and a closed interface tried again.
+const WAIT_MAX: Duration = Duration::from_millis(100);
+/// The wait while a recording finds the queue full.
+const WAIT_FULL: Duration = Duration::from_micros(500);
+
+/// All sources of frames.
+pub struct Capture<'a> {
+    sockets: Vec<Socket>,
+    players: Vec<Player>,
+    queue: Outlet<'a>,
+}
+
+/// The way to the engine.
+pub struct Outlet<'a> {
+    producer: Producer<'a, FrameRecord>,
+    engine: Thread,
+    status: &'a Status,
+    pushed: bool,
+}
+
+impl Outlet<'_> {
+    fn counters(&self, record: &FrameRecord) -> &BusCounters {
+        &self.status.buses[usize::from(record.bus.0)]
+    }
+
+    fn is_full(&self) -> bool {
+        !self.producer.ready()
+    }
+
+    /// Hands a frame to the engine; when it does not keep up, drops and counts it.
+    fn push(&mut self, record: FrameRecord) {
+        let counters = self.counters(&record);
+        counters.received.fetch_add(1, Relaxed);
+        if self.producer.enqueue(record).is_err() {
+            self.counters(&record).dropped_queue.fetch_add(1, Relaxed);
+        }
+        self.pushed = true;
+    }
+
+    /// Wakes the engine if there is something for it.
+    fn wake(&mut self) -> bool {
+        if self.pushed {
+            self.engine.unpark();
+        }
+        std::mem::take(&mut self.pushed)
+    }
+}
+
+impl<'a> Capture<'a> {
+    /// For the configured buses and, besides, `players` that play to them.
+    pub fn new(
+        buses: &[Bus],
+        mut players: Vec<Player>,
+        producer: Producer<'a, FrameRecord>,
+        engine: Thread,
+        status: &'a Status,
+    ) -> Self {
+        let mut sockets = Vec::new();
+        for (index, bus) in buses.iter().enumerate() {
+            match &bus.source {
+                Source::Socketcan { interface, fd } => sockets.push(Socket::new(index, interface, *fd)),
+                Source::Replay { file, interface, pace } => {
+                    status.buses[index].open.store(true, Relaxed);
+                    let recording = Candump::new(index, file, interface.as_deref());
+                    players.push(Player::new(vec![index], Box::new(recording), *pace));
+                }
+                #[cfg(feature = "demo")]
+                Source::Drive => status.buses[index].open.store(true, Relaxed),
+            }
+        }
+        Self { sockets, players, queue: Outlet { producer, engine, status, pushed: false } }
+    }
+
+    /// Whether every source is a recording: then nothing need ever be dropped, because all of them can wait.
+    pub fn can_wait(buses: &[Bus]) -> bool {
+        !buses.iter().any(|bus| matches!(bus.source, Source::Socketcan { .. }))
+    }
+
+    /// Runs until it is told to stop, or until all recordings have ended and there is nothing else.
+    pub fn run(mut self, stop: &Stop) {
+        while !stop.is_set() && !(self.sockets.is_empty() && self.players.is_empty()) {
+            let now = clock::boot();
+            let queue = &mut self.queue;
+            let mut wait = WAIT_MAX;
+            self.players.retain_mut(|player| match player.play(now, queue) {
+                Played::Waiting(due) => {
+                    wait = wait.min(due);
+                    true
+                }
+                Played::Ended => {
+                    for &bus in player.buses() {
+                        queue.status.buses[bus].open.store(false, Relaxed);
+                    }
+                    false
+                }
+            });
+            for socket in &mut self.sockets {
+                let more = socket.receive(now, queue, ROUNDS_MAX);
+                if more {
+                    wait = Duration::ZERO;
+                }
+            }
+            queue.wake();
+            if !wait.is_zero() {
+                self.sleep(wait);
+            }
+        }
+        self.queue.engine.unpark();
+    }
+
+    /// Sleeps until a frame arrives, at most `wait`.
+    fn sleep(&self, wait: Duration) {
+        let mut polled: Vec<PollFd<'_>> =
+            self.sockets.iter().filter_map(Socket::fd).map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)).collect();
+        let timeout = Timespec { tv_sec: wait.as_secs() as i64, tv_nsec: i64::from(wait.subsec_nanos()) };
+        // Interrupted or refused, the loop looks again after at most this long all the same.
+        if poll(&mut polled, Some(&timeout)).is_err() {
+            std::thread::sleep(wait);
+        }
+    }
+}

@@ -1,0 +1,250 @@
+//! The command line. Scripts rely on it: see the README for the contract.
+
+use std::ffi::OsString;
+use std::fmt;
+use std::io::{self, IsTerminal};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use lexopt::prelude::*;
+use tracing::{debug, error, warn};
+
+use crate::config::{self, Config, Grade, Problem};
+use crate::inspect::{check, decode, query};
+use crate::run::{RunError, Service, run};
+use crate::status::Status;
+use crate::stop::Stop;
+use crate::telemetry::Telemetry;
+
+/// Exit codes of sysexits.h.
+pub mod exit {
+    /// The command line is wrong.
+    pub const USAGE: u8 = 64;
+    /// Some of the input was not what it should be; the rest was done.
+    pub const DATA: u8 = 65;
+    /// An input file cannot be read.
+    pub const NO_INPUT: u8 = 66;
+    /// Something the service needs is not there.
+    pub const UNAVAILABLE: u8 = 69;
+    /// A fault of the program.
+    pub const SOFTWARE: u8 = 70;
+    /// Reading or writing failed.
+    pub const IO: u8 = 74;
+    /// The configuration is wrong.
+    pub const CONFIG: u8 = 78;
+}
+
+const HELP: &str = "\
+ecu-daemon: telemetry of an ECU, from CAN frames to the cloud
+
+  ecu-daemon run [--config FILE] [--drain]
+      The service. Without --config: /etc/ecu-daemon/config.toml, else a built-in default.
+      --drain: stop when all recordings have been played and everything is acknowledged.
+  ecu-daemon demo [--seconds N] [--json]
+      A simulated drive through the whole path, with an embedded broker and gateway. Needs no root, no CAN.
+  ecu-daemon check FILE... [--strict]
+      Checks configurations (.toml) and DBC files (.dbc). Exit 78 and file:line on errors.
+      --strict: what is left out of a DBC file is an error, too.
+  ecu-daemon decode --dbc FILE... [--match auto|id|pgn] [LOG|-]
+      candump -L text, plain or gzip, to one JSON object a line.
+  ecu-daemon query --store DB [signals|spans|logs] [--name GLOB] [--bus NAME] [--from TIME] [--to TIME]
+                   [--limit N] [--format table|csv|json]
+      What a stopped service's ring, or a copy of one, holds. TIME: 2026-11-20T13:00:00Z, or seconds since 1970.
+  ecu-daemon --version | --help
+";
+
+/// A failure with the exit code that scripts see.
+#[derive(Debug)]
+pub struct Failure {
+    code: u8,
+    text: String,
+}
+
+impl Failure {
+    /// With one of the codes of [`exit`].
+    pub fn new(code: u8, text: impl fmt::Display) -> Self {
+        Self { code, text: text.to_string() }
+    }
+
+    /// Output that nobody reads any more (`| head`) is no failure.
+    pub fn output(error: &io::Error) -> Self {
+        if error.kind() == io::ErrorKind::BrokenPipe {
+            Self { code: 0, text: String::new() }
+        } else {
+            Self::new(exit::IO, format!("cannot write the output: {error}"))
+        }
+    }
+}
+
+impl From<lexopt::Error> for Failure {
+    fn from(error: lexopt::Error) -> Self {
+        Self::new(exit::USAGE, format!("{error}; see ecu-daemon --help"))
+    }
+}
+
+/// Runs the command in `arguments` and gives the process's exit code.
+pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    match dispatch(lexopt::Parser::from_args(arguments)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            if !failure.text.is_empty() {
+                eprintln!("ecu-daemon: {}", failure.text);
+            }
+            ExitCode::from(failure.code)
+        }
+    }
+}
+
+fn dispatch(mut arguments: lexopt::Parser) -> Result<(), Failure> {
+    let command = match arguments.next()? {
+        Some(Value(command)) => command.string()?,
+        Some(Short('h') | Long("help")) => "help".to_owned(),
+        Some(Short('V') | Long("version")) => {
+            println!("ecu-daemon {}", env!("CARGO_PKG_VERSION"));
+            return Ok(());
+        }
+        Some(other) => return Err(other.unexpected().into()),
+        None => return Err(Failure::new(exit::USAGE, format!("no command given\n\n{HELP}"))),
+    };
+    match command.as_str() {
+        "run" => run_command(arguments),
+        "check" => check_command(arguments),
+        "decode" => decode_command(arguments),
+        "query" => query_command(arguments),
+        #[cfg(feature = "demo")]
+        "demo" => crate::demo::command(arguments),
+        #[cfg(not(feature = "demo"))]
+        "demo" => Err(Failure::new(exit::UNAVAILABLE, "this build has no demo; build with `--features demo`")),
+        "help" => {
+            print!("{HELP}");
+            Ok(())
+        }
+        other => Err(Failure::new(exit::USAGE, format!("unknown command {other:?}; see ecu-daemon --help"))),
+    }
+}
+
+fn run_command(mut arguments: lexopt::Parser) -> Result<(), Failure> {
+    let (mut path, mut drain) = (None, false);
+    while let Some(argument) = arguments.next()? {
+        match argument {
+            Long("config") => path = Some(PathBuf::from(arguments.value()?)),
+            Long("drain") => drain = true,
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    log_to_stderr(tracing::Level::INFO);
+    let (config, problems) = read_config(path.as_deref()).map_err(|fatal| {
+        let text: Vec<String> = fatal.iter().map(ToString::to_string).collect();
+        Failure::new(exit::CONFIG, text.join("\n"))
+    })?;
+    for problem in &problems {
+        match problem.grade {
+            Grade::Error => error!("{problem}"),
+            Grade::LeftOut => warn!("{problem}"),
+            Grade::Warning | Grade::Note => debug!("{problem}"),
+        }
+    }
+    let left_out = problems.iter().filter(|problem| problem.grade >= Grade::LeftOut).count();
+    let telemetry = Telemetry::install().map_err(|error| Failure::new(exit::SOFTWARE, error))?;
+    let names = config.buses.iter().map(|bus| bus.name.clone()).collect();
+    let status = Arc::new(Status::new(names, left_out as u64));
+    let service = Service { config, players: Vec::new(), drain, telemetry };
+    run(service, status, Arc::new(Stop::default())).map_err(|error| Failure::from(&error))
+}
+
+impl From<&RunError> for Failure {
+    fn from(error: &RunError) -> Self {
+        let code = match error {
+            RunError::Ring(_) => exit::IO,
+            RunError::Schema(_) => exit::CONFIG,
+            RunError::System(..) => exit::UNAVAILABLE,
+            RunError::Panicked => exit::SOFTWARE,
+        };
+        Self::new(code, error)
+    }
+}
+
+fn read_config(path: Option<&Path>) -> Result<(Config, Vec<Problem>), Vec<Problem>> {
+    match path {
+        Some(path) => Config::read(path),
+        None if Path::new(config::DEFAULT_PATH).exists() => Config::read(Path::new(config::DEFAULT_PATH)),
+        None => Config::parse("built-in default", config::DEFAULT, Path::new("")),
+    }
+}
+
+fn check_command(mut arguments: lexopt::Parser) -> Result<(), Failure> {
+    let (mut files, mut strict) = (Vec::new(), false);
+    while let Some(argument) = arguments.next()? {
+        match argument {
+            Long("strict") => strict = true,
+            Value(file) => files.push(PathBuf::from(file)),
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    if files.is_empty() {
+        return Err(Failure::new(exit::USAGE, "check needs a file; see ecu-daemon --help"));
+    }
+    check::check(&files, strict)
+}
+
+fn decode_command(mut arguments: lexopt::Parser) -> Result<(), Failure> {
+    let (mut dbc, mut log, mut matching) = (Vec::new(), None, can_decode::Matching::Auto);
+    while let Some(argument) = arguments.next()? {
+        match argument {
+            Long("dbc") => dbc.push(PathBuf::from(arguments.value()?)),
+            Long("match") => {
+                matching = match arguments.value()?.string()?.as_str() {
+                    "auto" => can_decode::Matching::Auto,
+                    "id" => can_decode::Matching::Id,
+                    "pgn" => can_decode::Matching::Pgn,
+                    other => {
+                        return Err(Failure::new(exit::USAGE, format!("--match {other:?} is not auto, id or pgn")));
+                    }
+                }
+            }
+            // `--dbc a.dbc b.dbc log`: further DBC files need no --dbc of their own.
+            Value(file) if Path::new(&file).extension().is_some_and(|kind| kind.eq_ignore_ascii_case("dbc")) => {
+                dbc.push(PathBuf::from(file));
+            }
+            Value(file) if log.is_none() => log = Some(PathBuf::from(file)),
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    if dbc.is_empty() {
+        return Err(Failure::new(exit::USAGE, "decode needs --dbc FILE; see ecu-daemon --help"));
+    }
+    decode::decode(&dbc, matching, log.as_deref().unwrap_or(Path::new("-")))
+}
+
+fn query_command(mut arguments: lexopt::Parser) -> Result<(), Failure> {
+    let mut store = None;
+    let mut question = query::Question::default();
+    while let Some(argument) = arguments.next()? {
+        match argument {
+            Long("store") => store = Some(PathBuf::from(arguments.value()?)),
+            Long("name") => question.name = Some(arguments.value()?.string()?),
+            Long("bus") => question.bus = Some(arguments.value()?.string()?),
+            Long("from") => question.from_ns = query::parse_time(&arguments.value()?.string()?)?,
+            Long("to") => question.to_ns = query::parse_time(&arguments.value()?.string()?)?,
+            Long("limit") => question.limit = arguments.value()?.parse()?,
+            Long("format") => question.format = query::Format::parse(&arguments.value()?.string()?)?,
+            Value(what) => question.what = query::What::parse(&what.string()?)?,
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    let store = store.ok_or_else(|| Failure::new(exit::USAGE, "query needs --store DB; see ecu-daemon --help"))?;
+    query::query(&store, &question)
+}
+
+/// Log lines of the daemon itself, for the journal or the terminal.
+pub fn log_to_stderr(level: tracing::Level) {
+    let color = io::stderr().is_terminal();
+    let builder = tracing_subscriber::fmt().with_writer(io::stderr).with_max_level(level).with_ansi(color);
+    // A second call, as tests make it, leaves the first one's choice.
+    let _ = if std::env::var_os("JOURNAL_STREAM").is_some() {
+        builder.without_time().with_target(false).try_init()
+    } else {
+        builder.with_target(false).try_init()
+    };
+}

@@ -1,0 +1,149 @@
+//! Buses: where frames come from and what decodes them.
+
+use std::fs;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use can_decode::{Database, DecodeTable, Matching, dbc};
+use toml::Spanned;
+
+use super::{Check, Problem, raw};
+
+/// One bus.
+#[derive(Debug)]
+pub struct Bus {
+    /// Names it in labels and queries.
+    pub name: String,
+    /// Where its frames come from.
+    pub source: Source,
+    /// What decodes them.
+    pub table: DecodeTable,
+}
+
+/// Where frames come from.
+#[derive(Clone, Debug)]
+pub enum Source {
+    /// A SocketCAN interface.
+    Socketcan {
+        /// Such as `can0`.
+        interface: String,
+        /// Whether CAN-FD frames are wanted too.
+        fd: bool,
+    },
+    /// A recording: `candump -L` text, plain or gzip.
+    Replay {
+        /// The file.
+        file: PathBuf,
+        /// Only lines of this interface; all when absent.
+        interface: Option<String>,
+        /// How fast.
+        pace: Pace,
+    },
+    /// The demo's simulated drive, which plays to several buses.
+    #[cfg(feature = "demo")]
+    Drive,
+}
+
+/// How fast a recording plays.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Pace {
+    /// This many times as fast as it was recorded.
+    Times(f64),
+    /// As fast as everything behind it takes it; nothing is dropped.
+    Max,
+}
+
+impl Check<'_> {
+    pub(super) fn buses(&mut self, raw: Vec<Spanned<raw::Bus>>) -> Vec<Bus> {
+        let mut buses: Vec<Bus> = Vec::with_capacity(raw.len());
+        for bus in raw {
+            let span = bus.span();
+            let bus = self.bus(&span, bus.into_inner());
+            if buses.iter().any(|other| other.name == bus.name) {
+                let text = format!("a second bus is named {:?}; give it a name of its own with `name = `", bus.name);
+                self.fatal.push(self.file.problem(Some(span), text));
+            }
+            buses.push(bus);
+        }
+        buses
+    }
+
+    fn bus(&mut self, span: &Range<usize>, raw: raw::Bus) -> Bus {
+        match raw {
+            raw::Bus::Socketcan { name, interface, fd, dbc, matching } => {
+                // IFNAMSIZ is 16 with the final zero (linux/if.h).
+                if interface.is_empty() || interface.len() > 15 || interface.contains(['/', ' ']) {
+                    let text = format!("interface {interface:?} cannot be the name of a network interface");
+                    self.fatal.push(self.file.problem(Some(span.clone()), text));
+                }
+                let table = self.table(&dbc, matching);
+                let name = name.unwrap_or_else(|| interface.clone());
+                Bus { name, source: Source::Socketcan { interface, fd }, table }
+            }
+            raw::Bus::Replay { name, file, interface, speed, dbc, matching } => {
+                let pace = self.pace(span, speed);
+                let file = self.folder.join(file);
+                let name = name.or_else(|| interface.clone()).unwrap_or_else(|| {
+                    file.file_name().unwrap_or(file.as_os_str()).to_string_lossy().into_owned()
+                });
+                let table = self.table(&dbc, matching);
+                Bus { name, source: Source::Replay { file, interface, pace }, table }
+            }
+        }
+    }
+
+    fn pace(&mut self, span: &Range<usize>, speed: raw::Speed) -> Pace {
+        match speed {
+            raw::Speed::Named(raw::NamedSpeed::Max) => Pace::Max,
+            raw::Speed::Factor(times) => {
+                if !(times > 0.0 && times <= 1e6) {
+                    let text = format!("speed {times} is not above 0 and at most 1000000, nor \"max\"");
+                    self.fatal.push(self.file.problem(Some(span.clone()), text));
+                }
+                Pace::Times(times)
+            }
+        }
+    }
+
+    fn table(&mut self, files: &[PathBuf], matching: raw::Matching) -> DecodeTable {
+        let files: Vec<_> = files.iter().map(|file| self.folder.join(file)).collect();
+        let matching = match matching {
+            raw::Matching::Auto => Matching::Auto,
+            raw::Matching::Id => Matching::Id,
+            raw::Matching::Pgn => Matching::Pgn,
+        };
+        let (table, problems) = read_table(&files, matching);
+        self.tolerable.extend(problems);
+        table
+    }
+}
+
+/// Compiles DBC files into a table. What cannot be used is left out and comes back as a problem.
+pub fn read_table(files: &[PathBuf], matching: Matching) -> (DecodeTable, Vec<Problem>) {
+    let mut problems = Vec::new();
+    let mut databases = Vec::new();
+    for file in files {
+        match read_dbc(file) {
+            Ok((database, findings)) => {
+                databases.push(database);
+                problems.extend(findings);
+            }
+            Err(problem) => problems.push(problem),
+        }
+    }
+    let (table, findings) = DecodeTable::compile(&databases, matching);
+    let together = files.iter().map(|file| file.display().to_string()).collect::<Vec<_>>().join(" + ");
+    problems.extend(findings.into_iter().map(|finding| Problem::finding(&together, finding)));
+    (table, problems)
+}
+
+fn read_dbc(path: &Path) -> Result<(Database, Vec<Problem>), Problem> {
+    let file = path.display().to_string();
+    let bytes = fs::read(path).map_err(|error| {
+        let text = format!("cannot read the DBC file: {error}; its messages are not decoded");
+        Problem::error(file.clone(), None, text)
+    })?;
+    let (database, findings) =
+        dbc::read(&file, &bytes).map_err(|error| Problem::error(file.clone(), Some(error.line), error.text))?;
+    Ok((database, findings.into_iter().map(|finding| Problem::finding(&file, finding)).collect()))
+}

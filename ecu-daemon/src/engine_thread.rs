@@ -1,0 +1,115 @@
+//! The engine thread: feeds the engine from the queues and hands its blocks to the writer.
+
+use std::sync::Arc;
+use std::sync::mpsc::Receiver;
+use std::time::Duration;
+
+use can_decode::BootNanos;
+use ecu_core::{Action, Engine, FrameRecord};
+use heapless::spsc::Consumer;
+use store::block::{Kind, LogRecord};
+use tracing::error;
+
+use crate::clock;
+use crate::inbox::Inbox;
+use crate::status::Status;
+use crate::stop::Stop;
+
+/// Frames taken between two looks at the clock.
+const FRAMES_PER_LOOK: usize = 256;
+/// Log records taken between two rounds of frames.
+const LOGS_PER_ROUND: usize = 64;
+/// The longest sleep: open blocks are looked at this often.
+const WAIT_MAX: Duration = Duration::from_millis(50);
+/// How often the status is written, at most.
+const TELL_EVERY_NS: i64 = 100_000_000;
+
+/// The thread's ends of the channels.
+pub struct EngineThread<'a> {
+    /// Frames from capture.
+    pub frames: Consumer<'a, FrameRecord>,
+    /// Log records from the log socket.
+    pub logs: Receiver<LogRecord>,
+    /// Blocks to the writer.
+    pub inbox: &'a Inbox,
+    /// Whether all sources can wait for the card.
+    pub patient: bool,
+    /// What the others may know.
+    pub status: &'a Status,
+    /// Set when capture has ended: what is queued then is all there is.
+    pub captured: Arc<Stop>,
+}
+
+impl EngineThread<'_> {
+    /// Runs until capture has ended and everything is sealed.
+    pub fn run(mut self, mut engine: Engine) {
+        let mut told_at = BootNanos(i64::MIN);
+        loop {
+            // Asked before the queues are emptied: what was sent before capture ended is then surely seen.
+            let last = self.captured.is_set();
+            let mut now = clock::boot();
+            let mut frames = 0;
+            while let Some(record) = self.frames.dequeue() {
+                engine.frame(&record, now, &mut |action| self.perform(action));
+                frames += 1;
+                if frames % FRAMES_PER_LOOK == 0 {
+                    now = clock::boot();
+                    engine.tick(now, &mut |action| self.perform(action));
+                }
+                if frames % (16 * FRAMES_PER_LOOK) == 0 {
+                    break;
+                }
+            }
+            let mut logs = 0;
+            while logs < LOGS_PER_ROUND
+                && let Ok(log) = self.logs.try_recv()
+            {
+                engine.log(log, now, &mut |action| self.perform(action));
+                logs += 1;
+            }
+            engine.tick(now, &mut |action| self.perform(action));
+            let idle = frames == 0 && logs == 0;
+            if idle && last {
+                break;
+            }
+            if now.0.saturating_sub(told_at.0) >= TELL_EVERY_NS {
+                self.tell(&engine);
+                told_at = now;
+            }
+            if idle {
+                std::thread::park_timeout(WAIT_MAX);
+            }
+        }
+        engine.finish(clock::boot(), &mut |action| self.perform(action));
+        self.tell(&engine);
+        self.inbox.finish();
+    }
+
+    fn perform(&self, action: Action) {
+        match action {
+            Action::Store(block) => {
+                let mut status = self.status.engine();
+                let len = block.bytes().len() as u64;
+                status.blocks += 1;
+                status.block_bytes += len;
+                if block.header().kind == Kind::Samples {
+                    status.sample_bytes += len;
+                }
+                drop(status);
+                self.inbox.push(block, self.patient);
+            }
+            Action::ReportLoss { kind, records, error } => {
+                error!(?kind, records, %error, "records lost: their block could not be sealed");
+            }
+        }
+    }
+
+    fn tell(&self, engine: &Engine) {
+        let mut status = self.status.engine();
+        status.buses.clear();
+        status.buses.extend_from_slice(engine.buses());
+        status.samples = engine.samples();
+        status.spans = engine.spans();
+        status.logs = engine.logs();
+    }
+}

@@ -1,0 +1,7 @@
+//! Looking at files without running the service: `check`, `decode`, `query`.
+
+pub mod check;
+pub mod decode;
+mod glob;
+pub mod query;
+mod render;

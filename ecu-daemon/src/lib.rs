@@ -1,0 +1,22 @@
+//! The daemon: threads, sockets, files, signals and the command line around the pure engine of `ecu-core`.
+//!
+//! [`run`] has the map of threads and channels. The crate is a library only so that its binary stays small and its
+//! tests can reach it.
+
+pub mod capture;
+pub mod cli;
+pub mod clock;
+pub mod config;
+#[cfg(feature = "demo")]
+pub mod demo;
+pub mod engine_thread;
+pub mod http;
+pub mod inbox;
+pub mod inspect;
+pub mod log_socket;
+pub mod run;
+pub mod status;
+pub mod stop;
+pub mod telemetry;
+pub mod uplink_task;
+pub mod writer;

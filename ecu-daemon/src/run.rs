@@ -1,0 +1,294 @@
+//! The service: its threads, and what they hand to each other, in the order of the flow.
+//!
+//! ```text
+//! capture   all buses            ──frames, bounded SPSC of QUEUE_FRAMES──▶ engine
+//! async     log socket           ──records, bounded channel of QUEUE_LOGS─▶ engine
+//! engine    decode, collect, seal ──blocks, Inbox bounded in bytes────────▶ writer
+//! writer    the ring's only owner ──leases, one request at a time────────▶ async
+//! async     uplink               ──acknowledgements──────────────────────▶ writer
+//! async     http                 ◀──Status, counters─────────────────────  all
+//! ```
+//!
+//! A stop travels the same way: capture ends, the engine seals what is open, the writer commits it, the uplink sends
+//! until all is acknowledged or its time is up, and the writer closes the ring.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::thread::{Builder, Scope, ScopedJoinHandle};
+use std::time::Duration;
+
+use ecu_core::catalog::TooManyMessages;
+use ecu_core::{Catalog, Engine, FrameRecord};
+use heapless::spsc::Queue;
+use store::block::{Body, BootId, Class, Kind, LogRecord, SchemaHash, SealedBlock, Sealer};
+use store::ring::{RingError, open_or_quarantine};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::Notify;
+use tracing::{error, info, warn};
+
+use crate::capture::{Capture, Player, QUEUE_FRAMES};
+use crate::clock;
+use crate::config::{Config, Uplink};
+use crate::engine_thread::EngineThread;
+use crate::http::Http;
+use crate::inbox::{Inbox, Request};
+use crate::log_socket::{LogSocket, QUEUE_LOGS};
+use crate::status::Status;
+use crate::stop::Stop;
+use crate::telemetry::Telemetry;
+use crate::uplink_task::UplinkTask;
+use crate::writer::Writer;
+
+/// What is to run.
+pub struct Service {
+    /// The configuration.
+    pub config: Config,
+    /// Recordings besides those that the configuration names.
+    pub players: Vec<Player>,
+    /// Stop when all recordings have ended and everything is acknowledged.
+    pub drain: bool,
+    /// The process's metrics.
+    pub telemetry: Telemetry,
+}
+
+/// Why the service could not start, or ended badly.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The ring.
+    #[error(transparent)]
+    Ring(#[from] RingError),
+    /// The schema.
+    #[error(transparent)]
+    Schema(#[from] TooManyMessages),
+    /// A socket, a thread or the kernel.
+    #[error("{0}: {1}")]
+    System(&'static str, #[source] io::Error),
+    /// A thread panicked; what was sealed is stored.
+    #[error("a thread of the service panicked; what it had sealed is stored, and a restart is safe")]
+    Panicked,
+}
+
+/// What the threads share.
+struct Shared {
+    status: Arc<Status>,
+    stop: Arc<Stop>,
+    captured: Arc<Stop>,
+    inbox: Inbox,
+    stored: Notify,
+    complete: AtomicBool,
+    panicked: AtomicBool,
+}
+
+/// Runs the service until `stop` is set, a signal comes, or it is drained.
+///
+/// # Errors
+/// [`RunError`]
+pub fn run(service: Service, status: Arc<Status>, stop: Arc<Stop>) -> Result<(), RunError> {
+    let Service { mut config, players, drain, telemetry } = service;
+    let tables = config.buses.iter().map(|bus| (bus.name.clone(), bus.table.clone()));
+    let catalog = Catalog::new(tables)?;
+    let (ring, aside) = open_or_quarantine(&config.store.path, config.store.bytes_max)?;
+    if let Some(aside) = aside {
+        error!(reason = aside.reason, "the ring file was damaged; it is now {}", aside.path.display());
+        status.store().quarantined = Some(aside.path.display().to_string());
+    }
+    let boot = clock::boot_id().map_err(|error| RunError::System("the kernel's boot id", error))?;
+    let run = clock::boot().0 as u64 / 1_000;
+    let zstd = |error| RunError::System("zstd", error);
+    let sealer = Sealer::new(boot, run, config.blocks.zstd_level).map_err(zstd)?;
+    let schema = (catalog.hash(), schema_block(&catalog).map_err(zstd)?);
+    let messages = catalog.schema().messages.len();
+    let engine = Engine::new(catalog, sealer, config.blocks.limits);
+
+    let shared = Shared {
+        status,
+        stop,
+        captured: Arc::default(),
+        inbox: Inbox::default(),
+        stored: Notify::new(),
+        complete: AtomicBool::new(false),
+        panicked: AtomicBool::new(false),
+    };
+    let mut queue = Box::new(Queue::<FrameRecord, QUEUE_FRAMES>::new());
+    let (frames_in, frames_out) = queue.split();
+    let (logs_in, logs_out) = sync_channel(QUEUE_LOGS);
+    let mut writer = Writer::new(
+        ring,
+        &shared.inbox,
+        &shared.status,
+        &shared.stored,
+        &shared.complete,
+        config.store.commit_after,
+    );
+    writer.put_schema(schema.0, &schema.1);
+    info!(
+        vehicle = %config.vehicle,
+        buses = config.buses.len(),
+        messages,
+        ring = %config.store.path.display(),
+        loss_window = ?(Duration::from_nanos(config.blocks.limits.seal_after_ns as u64) + config.store.commit_after),
+        "started"
+    );
+    let result = std::thread::scope(|scope| {
+        let engine_end = EngineThread {
+            frames: frames_out,
+            logs: logs_out,
+            inbox: &shared.inbox,
+            patient: Capture::can_wait(&config.buses),
+            status: &shared.status,
+            captured: Arc::clone(&shared.captured),
+        };
+        let engine = spawn(scope, "engine", &shared, move || engine_end.run(engine))?;
+        let capture =
+            Capture::new(&config.buses, players, frames_in, engine.thread().clone(), &shared.status);
+        let shared = &shared;
+        spawn(scope, "capture", shared, move || {
+            capture.run(&shared.stop);
+            while !drain && !shared.stop.is_set() {
+                std::thread::park_timeout(Duration::from_millis(50));
+            }
+            shared.captured.set();
+        })?;
+        spawn(scope, "writer", shared, move || writer.run())?;
+        let uplink = config.uplink.take();
+        let edge = edge(&config, uplink, schema, telemetry, &logs_in, shared);
+        let result = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(|error| RunError::System("the async runtime", error))
+            .and_then(|runtime| runtime.block_on(edge));
+        shared.stop.set();
+        shared.inbox.ask(Request::Close);
+        result
+    });
+    if shared.panicked.load(Ordering::Acquire) { Err(RunError::Panicked) } else { result }
+}
+
+/// A thread that takes the whole service down with it when it panics, instead of leaving the others waiting.
+fn spawn<'scope, 'env>(
+    scope: &'scope Scope<'scope, 'env>,
+    name: &'static str,
+    shared: &'scope Shared,
+    work: impl FnOnce() + Send + 'scope,
+) -> Result<ScopedJoinHandle<'scope, ()>, RunError> {
+    let work = move || {
+        if std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)).is_err() {
+            shared.panicked.store(true, Ordering::Release);
+            shared.complete.store(true, Ordering::Release);
+            shared.stop.set();
+            shared.captured.set();
+            shared.inbox.finish();
+            shared.stored.notify_one();
+        }
+    };
+    Builder::new().name(name.to_owned()).spawn_scoped(scope, work).map_err(|error| RunError::System(name, error))
+}
+
+/// Everything asynchronous, until the last block is acknowledged, or stored where there is no uplink.
+async fn edge(
+    config: &Config,
+    uplink: Option<Uplink>,
+    schema: (SchemaHash, SealedBlock),
+    telemetry: Telemetry,
+    logs: &SyncSender<LogRecord>,
+    shared: &Shared,
+) -> Result<(), RunError> {
+    let http = match config.http {
+        Some(address) => Some(
+            Http::bind(address, telemetry, Arc::clone(&shared.status))
+                .await
+                .map_err(|error| RunError::System("the local http address", error))?,
+        ),
+        None => None,
+    };
+    let log_socket = match &config.log_socket {
+        Some(path) => Some(LogSocket::bind(path).map_err(|error| RunError::System("the log socket", error))?),
+        None => None,
+    };
+    let serve = async {
+        match http {
+            Some(http) => http.run().await,
+            None => std::future::pending().await,
+        }
+    };
+    let listen = async {
+        match log_socket {
+            Some(socket) => socket.run(logs, &shared.status).await,
+            None => std::future::pending().await,
+        }
+    };
+    let send = async {
+        match uplink {
+            Some(uplink) => {
+                shared.status.uplink().configured = true;
+                let patience = uplink.shutdown_upload;
+                let task = UplinkTask {
+                    config: uplink,
+                    vehicle: config.vehicle.clone(),
+                    schema,
+                    inbox: &shared.inbox,
+                    stored: &shared.stored,
+                    status: &shared.status,
+                    complete: &shared.complete,
+                    had_session: false,
+                };
+                task.run(give_up(&shared.stop, patience)).await;
+                // Stored it must be, sent it need not be: the ring keeps it for the next start.
+                until_complete(shared).await;
+            }
+            None => until_complete(shared).await,
+        }
+    };
+    tokio::select! {
+        () = serve => {}
+        () = listen => {}
+        () = send => {}
+        error = signals(&shared.stop) => return Err(RunError::System("signals", error)),
+    }
+    Ok(())
+}
+
+async fn until_complete(shared: &Shared) {
+    while !shared.complete.load(Ordering::Acquire) {
+        shared.stored.notified().await;
+    }
+}
+
+/// When the uplink is to give up: some time after a stop was asked for.
+async fn give_up(stop: &Stop, patience: Duration) {
+    stop.wait().await;
+    tokio::time::sleep(patience).await;
+    warn!("time to send is up; what is left stays in the ring for the next start");
+}
+
+/// SIGINT and SIGTERM ask for a stop; ends only when signals cannot be had.
+async fn signals(stop: &Stop) -> io::Error {
+    let (mut interrupt, mut terminate) = match (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) {
+        (Ok(interrupt), Ok(terminate)) => (interrupt, terminate),
+        (Err(error), _) | (_, Err(error)) => return error,
+    };
+    loop {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+        info!("stopping: sealing, storing and sending what is left");
+        stop.set();
+    }
+}
+
+/// The schema as a block. It names no vehicle and no boot: the same bytes for a whole fleet.
+fn schema_block(catalog: &Catalog) -> io::Result<SealedBlock> {
+    let mut sealer = Sealer::new(BootId::default(), 0, 19)?;
+    sealer.body.extend_from_slice(catalog.encoded());
+    sealer.seal(Body {
+        kind: Kind::Schema,
+        class: Class::Critical,
+        schema: SchemaHash::default(),
+        count: catalog.schema().messages.len() as u32,
+        span_ns: (0, 0),
+        sealed_boot_ns: 0,
+    })
+}

@@ -1,0 +1,205 @@
+//! What all threads know of each other: counters and states, for /metrics, /healthz and the demo's table.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use ecu_core::{BusBooks, RecordBooks};
+use store::ring::{Books, Tally};
+
+/// Counters of one bus that the capture thread keeps.
+#[derive(Debug, Default)]
+pub struct BusCounters {
+    /// Frames that the kernel, or the recording, had for us, the dropped ones included.
+    pub received: AtomicU64,
+    /// Frames that the kernel dropped because the socket's buffer was full.
+    pub dropped_kernel: AtomicU64,
+    /// Frames dropped because the queue to the engine was full.
+    pub dropped_queue: AtomicU64,
+    /// Packets or lines that are no frame.
+    pub malformed: AtomicU64,
+    /// Lines of other interfaces in a recording.
+    pub filtered: AtomicU64,
+    /// Whether frames can arrive: the interface is open, or the recording not at its end.
+    pub open: AtomicBool,
+    /// Times that the interface was opened.
+    pub opens: AtomicU64,
+}
+
+/// A copy of [`BusCounters`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct BusCounts {
+    /// See [`BusCounters::received`].
+    pub received: u64,
+    /// See [`BusCounters::dropped_kernel`].
+    pub dropped_kernel: u64,
+    /// See [`BusCounters::dropped_queue`].
+    pub dropped_queue: u64,
+    /// See [`BusCounters::malformed`].
+    pub malformed: u64,
+    /// See [`BusCounters::filtered`].
+    pub filtered: u64,
+}
+
+impl BusCounters {
+    /// Reads all of them.
+    pub fn read(&self) -> BusCounts {
+        BusCounts {
+            received: self.received.load(Relaxed),
+            dropped_kernel: self.dropped_kernel.load(Relaxed),
+            dropped_queue: self.dropped_queue.load(Relaxed),
+            malformed: self.malformed.load(Relaxed),
+            filtered: self.filtered.load(Relaxed),
+        }
+    }
+}
+
+impl BusCounts {
+    /// Whether every frame received is accounted for, given what the engine made of its share. True only while
+    /// nothing is between the two, so at rest.
+    pub const fn balanced(&self, engine: &BusBooks) -> bool {
+        self.received == engine.taken() + self.dropped_kernel + self.dropped_queue + self.malformed + self.filtered
+    }
+}
+
+/// What the engine thread last said.
+#[derive(Clone, Debug, Default)]
+pub struct EngineStatus {
+    /// By bus.
+    pub buses: Vec<BusBooks>,
+    /// Signal samples.
+    pub samples: RecordBooks,
+    /// Spans.
+    pub spans: RecordBooks,
+    /// Log records.
+    pub logs: RecordBooks,
+    /// Blocks sealed.
+    pub blocks: u64,
+    /// Bytes of blocks sealed.
+    pub block_bytes: u64,
+    /// Of those, bytes of sample blocks.
+    pub sample_bytes: u64,
+}
+
+/// What the writer thread last said.
+#[derive(Clone, Debug, Default)]
+pub struct StoreStatus {
+    /// The ring's books over all runs.
+    pub books: Books,
+    /// The same when this run began.
+    pub books_at_start: Books,
+    /// Blocks dropped before they reached the ring, because the card did not keep up.
+    pub dropped: Tally,
+    /// Blocks sealed, but not yet committed.
+    pub pending: Tally,
+    /// Bytes that blocks take in the file, and the bound.
+    pub fill: (u64, u64),
+    /// Commits that failed.
+    pub failures: u64,
+    /// Why the last commit failed; `None` when it did not.
+    pub error: Option<String>,
+    /// A damaged file that was set aside at start.
+    pub quarantined: Option<String>,
+}
+
+/// What the uplink last said.
+#[derive(Clone, Debug, Default)]
+pub struct UplinkStatus {
+    /// Whether a broker is configured.
+    pub configured: bool,
+    /// Whether it has accepted the connection.
+    pub connected: bool,
+    /// Connections made.
+    pub connects: u64,
+    /// Batches and their bytes handed to the connection, repeated ones included.
+    pub sent_batches: u64,
+    /// See `sent_batches`.
+    pub sent_bytes: u64,
+    /// Batches acknowledged.
+    pub acked_batches: u64,
+    /// Batches under way.
+    pub in_flight: usize,
+    /// Blocks offered again because the broker had lost its memory.
+    pub reoffered: u64,
+    /// Why the last connection ended.
+    pub error: Option<String>,
+}
+
+/// Counters of the log socket.
+#[derive(Debug, Default)]
+pub struct LogCounters {
+    /// Lines received.
+    pub received: AtomicU64,
+    /// Lines that are no log record.
+    pub malformed: AtomicU64,
+    /// Records dropped because the engine did not keep up.
+    pub dropped: AtomicU64,
+}
+
+/// Everything, shared by all threads.
+#[derive(Debug, Default)]
+pub struct Status {
+    /// Bus names, by index.
+    pub bus_names: Vec<String>,
+    /// Capture's counters, by bus.
+    pub buses: Vec<BusCounters>,
+    /// Problems of configuration and DBC files that the service runs in spite of.
+    pub config_problems: u64,
+    /// The log socket's.
+    pub logs: LogCounters,
+    engine: Mutex<EngineStatus>,
+    store: Mutex<StoreStatus>,
+    uplink: Mutex<UplinkStatus>,
+}
+
+/// A panicked thread leaves plain numbers behind; they are still worth reading.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Status {
+    /// For these buses.
+    pub fn new(bus_names: Vec<String>, config_problems: u64) -> Self {
+        let buses = bus_names.iter().map(|_| BusCounters::default()).collect();
+        Self { bus_names, buses, config_problems, ..Self::default() }
+    }
+
+    /// The engine's part.
+    pub fn engine(&self) -> MutexGuard<'_, EngineStatus> {
+        lock(&self.engine)
+    }
+
+    /// The writer's part.
+    pub fn store(&self) -> MutexGuard<'_, StoreStatus> {
+        lock(&self.store)
+    }
+
+    /// The uplink's part.
+    pub fn uplink(&self) -> MutexGuard<'_, UplinkStatus> {
+        lock(&self.uplink)
+    }
+
+    /// What keeps the service from doing its job, in words; empty when it is ready.
+    pub fn not_ready(&self) -> Vec<String> {
+        let mut reasons = Vec::new();
+        for (name, bus) in self.bus_names.iter().zip(&self.buses) {
+            if !bus.open.load(Relaxed) {
+                reasons.push(format!("bus {name} is not open"));
+            }
+        }
+        if let Some(error) = &self.store().error {
+            reasons.push(format!("blocks cannot be stored: {error}"));
+        }
+        reasons
+    }
+
+    /// Whether, at rest, everything that came in is somewhere: frames by bus, records by kind, blocks by class.
+    pub fn balanced(&self) -> bool {
+        let engine = self.engine().clone();
+        let store = self.store().clone();
+        let frames = self.buses.iter().zip(&engine.buses).all(|(bus, books)| bus.read().balanced(books));
+        let sealed = engine.samples.sealed + engine.spans.sealed + engine.logs.sealed;
+        let (now, before) = (store.books.total(), store.books_at_start.total());
+        let stored = now.sealed.records - before.sealed.records;
+        frames && store.books.balanced() && sealed == stored + store.dropped.records + store.pending.records
+    }
+}

@@ -1,0 +1,166 @@
+//! The writer thread: the only owner of the ring's file.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use store::block::{SchemaHash, SealedBlock};
+use store::ring::{Lease, RingFile};
+use tokio::sync::Notify;
+use tracing::{error, warn};
+
+use crate::clock;
+use crate::inbox::{Inbox, Request};
+use crate::status::Status;
+
+/// How long to wait after a failed commit: a full or failing card does not get better by being asked more often.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// The thread's state.
+pub struct Writer<'a> {
+    ring: RingFile,
+    inbox: &'a Inbox,
+    status: &'a Status,
+    /// Told after every commit: there may be something to send, or everything may be stored.
+    stored: &'a Notify,
+    commit_after: Duration,
+    /// Blocks taken from the inbox whose commit failed; no more are taken until it succeeds, so that the inbox's
+    /// bound holds for all.
+    pending: Vec<SealedBlock>,
+    acked: Vec<Lease>,
+    /// When the oldest acknowledgement came that is not committed.
+    acked_at: Option<Instant>,
+    failed_at: Option<Instant>,
+    /// Set once the last block is in the ring.
+    complete: &'a AtomicBool,
+}
+
+impl<'a> Writer<'a> {
+    /// For an open ring.
+    pub fn new(
+        ring: RingFile,
+        inbox: &'a Inbox,
+        status: &'a Status,
+        stored: &'a Notify,
+        complete: &'a AtomicBool,
+        commit_after: Duration,
+    ) -> Self {
+        let writer = Self {
+            ring,
+            inbox,
+            status,
+            stored,
+            commit_after,
+            pending: Vec::new(),
+            acked: Vec::new(),
+            acked_at: None,
+            failed_at: None,
+            complete,
+        };
+        writer.status.store().books_at_start = *writer.ring.books();
+        writer.tell(None);
+        writer
+    }
+
+    /// Keeps the schema beside the blocks that refer to it.
+    pub fn put_schema(&mut self, hash: SchemaHash, block: &SealedBlock) {
+        if let Err(error) = self.ring.put_schema(hash, block) {
+            error!(%error, "cannot store the schema; `query` will not know the signals' names");
+        }
+    }
+
+    /// Runs until it is told to close.
+    pub fn run(mut self) {
+        loop {
+            let taken = self.inbox.wait(self.commit_after);
+            let mut close = false;
+            for request in taken.requests {
+                close |= matches!(request, Request::Close);
+                self.serve(request);
+            }
+            let due = |since: Option<Instant>| since.is_some_and(|since| since.elapsed() >= self.commit_after);
+            // Acknowledgements are gathered like blocks: one that a power cut takes costs a repetition, not data.
+            let blocks_due = due(taken.oldest) || !self.pending.is_empty();
+            if close || taken.urgent || taken.finished || blocks_due || due(self.acked_at) {
+                self.commit(close);
+            }
+            if taken.finished && self.pending.is_empty() {
+                self.complete.store(true, Ordering::Release);
+                self.stored.notify_one();
+            }
+            if close {
+                break;
+            }
+            if taken.finished {
+                // The end needs no hurry: only requests are still to come.
+                std::thread::park_timeout(Duration::from_millis(5));
+            }
+        }
+        if let Err(error) = self.ring.close() {
+            error!(%error, "the ring was not closed cleanly; committed blocks are safe in its write-ahead log");
+        }
+    }
+
+    fn serve(&mut self, request: Request) {
+        match request {
+            Request::Lease(bytes_max, blocks_max, reply) => {
+                // A requester that is gone gave up: its blocks are released again.
+                if let Err(Ok(leased)) = reply.send(self.ring.lease(bytes_max, blocks_max)) {
+                    self.ring.release(leased.into_iter().map(|block| block.lease));
+                }
+            }
+            Request::Acked(leases) => {
+                self.acked.extend(leases);
+                self.acked_at.get_or_insert_with(Instant::now);
+            }
+            Request::Release(leases) => self.ring.release(leases),
+            Request::Reoffer(since) => match self.ring.reoffer(since) {
+                Ok(count) => {
+                    self.status.uplink().reoffered += count;
+                    self.tell(None);
+                    self.stored.notify_one();
+                }
+                Err(error) => error!(%error, "cannot offer blocks again"),
+            },
+            Request::Close => {}
+        }
+    }
+
+    fn commit(&mut self, last: bool) {
+        if self.failed_at.is_some_and(|at| at.elapsed() < RETRY_AFTER) && !last {
+            return;
+        }
+        if self.pending.is_empty() {
+            self.pending = self.inbox.take_blocks();
+        }
+        if self.pending.is_empty() && self.acked.is_empty() {
+            return;
+        }
+        match self.ring.commit(&self.pending, &mut self.acked, clock::boot().0) {
+            Ok(committed) => {
+                self.pending.clear();
+                (self.acked_at, self.failed_at) = (None, None);
+                if committed.evicted > 0 {
+                    warn!(blocks = committed.evicted, "the ring is full: least worthy blocks made room");
+                }
+                self.tell(None);
+            }
+            Err(error) => {
+                error!(%error, blocks = self.pending.len(), "blocks not stored; they stay in memory and are tried again");
+                self.failed_at = Some(Instant::now());
+                self.tell(Some(error.to_string()));
+            }
+        }
+        self.stored.notify_one();
+    }
+
+    fn tell(&self, error: Option<String>) {
+        let (dropped, mut waiting) = self.inbox.tallies();
+        self.pending.iter().for_each(|block| waiting.add(block.header().count));
+        let mut status = self.status.store();
+        status.books = *self.ring.books();
+        status.fill = self.ring.fill();
+        (status.dropped, status.pending) = (dropped, waiting);
+        status.failures += u64::from(error.is_some());
+        status.error = error;
+    }
+}

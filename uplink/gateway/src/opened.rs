@@ -1,0 +1,153 @@
+//! A block with its schema, checked so that outputs need not.
+
+use std::sync::Arc;
+
+use store::block::{BlockError, BlockHeader, Group, LogRecord, Records, Samples, SpanRecord, open};
+use uplink::topic::VehicleId;
+
+use crate::counters::Refusal;
+use crate::schemas::{Known, MessageNames, ResolvedSchema, SchemaError, Schemas, SignalNames};
+
+/// An opened block. Every message and signal that its records refer to is in the schema.
+#[derive(Debug)]
+pub(crate) struct Opened {
+    /// Who sent it.
+    pub(crate) vehicle: VehicleId,
+    /// Its head.
+    pub(crate) header: BlockHeader,
+    /// What it holds.
+    pub(crate) content: Content,
+}
+
+/// The records of an opened block.
+#[derive(Debug)]
+pub(crate) enum Content {
+    Samples(NamedSamples),
+    Spans(NamedSpans),
+    Logs(Vec<LogRecord>),
+}
+
+/// Samples and what they are called.
+#[derive(Debug)]
+pub(crate) struct NamedSamples {
+    samples: Samples,
+    schema: Arc<ResolvedSchema>,
+}
+
+/// Spans and what their messages are called.
+#[derive(Debug)]
+pub(crate) struct NamedSpans {
+    spans: Vec<SpanRecord>,
+    schema: Arc<ResolvedSchema>,
+}
+
+/// One signal's samples in a block.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Series<'a> {
+    pub(crate) message: &'a MessageNames,
+    pub(crate) names: &'a SignalNames,
+    pub(crate) group: &'a Group,
+    column: usize,
+}
+
+impl<'a> Series<'a> {
+    /// Each sample as the row in its group and the raw value.
+    pub(crate) fn values(&self) -> impl Iterator<Item = (usize, u64)> + 'a {
+        let column = &self.group.columns[self.column];
+        column.rows.iter().zip(column.values.iter().copied())
+    }
+
+    /// Number of samples.
+    pub(crate) fn len(&self) -> usize {
+        self.group.columns[self.column].values.len()
+    }
+}
+
+impl NamedSamples {
+    /// Series by series, in the order of the block.
+    pub(crate) fn series(&self) -> impl Iterator<Item = Series<'_>> {
+        self.samples.groups.iter().flat_map(|group| {
+            (0..group.columns.len()).filter_map(move |column| {
+                let message = self.schema.message(group.message)?;
+                let names = message.signals.get(group.columns[column].signal)?;
+                Some(Series { message, names, group, column })
+            })
+        })
+    }
+}
+
+impl NamedSpans {
+    /// Row and span with its message, in the order of the block.
+    pub(crate) fn spans(&self) -> impl Iterator<Item = (u32, &SpanRecord, &MessageNames)> {
+        (0..).zip(&self.spans).filter_map(|(row, span)| {
+            let message = self.schema.message(span.message as usize)?;
+            Some((row, span, message))
+        })
+    }
+}
+
+/// What became of a block.
+#[derive(Debug)]
+pub(crate) enum Opening {
+    /// It can be put out.
+    Block(Opened),
+    /// It was a schema, which is kept.
+    Schema(BlockHeader),
+}
+
+/// Why a block was refused.
+#[derive(Debug)]
+pub(crate) struct Refused {
+    pub(crate) reason: Refusal,
+    pub(crate) error: SchemaError,
+}
+
+impl From<BlockError> for Refused {
+    fn from(error: BlockError) -> Self {
+        let reason = if matches!(error, BlockError::Schema(_)) { Refusal::SchemaMismatch } else { Refusal::Block };
+        Self { reason, error: error.into() }
+    }
+}
+
+/// Opens a block and checks it against its schema, which has to be there by now.
+pub(crate) fn open_block(vehicle: &VehicleId, bytes: &[u8], schemas: &Schemas) -> Result<Opening, Refused> {
+    let (header, records) = open(bytes)?;
+    let schema = || match schemas.find(header.schema) {
+        Known::Here(schema) => Ok(schema),
+        Known::Missing | Known::GivenUp => {
+            Err(Refused { reason: Refusal::SchemaMissing, error: SchemaError::Missing(header.schema) })
+        }
+    };
+    let content = match records {
+        Records::Samples(samples) => Content::Samples(check_samples(samples, schema()?)?),
+        Records::Spans(spans) => Content::Spans(check_spans(spans, schema()?)?),
+        Records::Logs(logs) => Content::Logs(logs),
+        Records::Schema(hash, _) => {
+            return match schemas.offer(hash, bytes) {
+                Ok(()) => Ok(Opening::Schema(header)),
+                // It opened and names itself, so that only its size can be wrong.
+                Err(error) => Err(Refused { reason: Refusal::Schema, error }),
+            };
+        }
+    };
+    Ok(Opening::Block(Opened { vehicle: vehicle.clone(), header, content }))
+}
+
+fn check_samples(samples: Samples, schema: Arc<ResolvedSchema>) -> Result<NamedSamples, BlockError> {
+    for group in &samples.groups {
+        let message = schema.message(group.message).ok_or(NO_MESSAGE)?;
+        if group.columns.iter().any(|column| column.signal >= message.signals.len()) {
+            return Err(BlockError::Schema("a sample is of a signal that its message does not have"));
+        }
+    }
+    Ok(NamedSamples { samples, schema })
+}
+
+fn check_spans(spans: Vec<SpanRecord>, schema: Arc<ResolvedSchema>) -> Result<NamedSpans, BlockError> {
+    if spans.iter().any(|span| schema.message(span.message as usize).is_none()) {
+        return Err(NO_MESSAGE);
+    }
+    Ok(NamedSpans { spans, schema })
+}
+
+const NO_MESSAGE: BlockError = BlockError::Schema("a record is of a message that the schema does not have");

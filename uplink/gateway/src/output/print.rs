@@ -1,0 +1,217 @@
+//! Records as JSON lines.
+//!
+//! A record is identified by `vehicle`, `boot`, `run`, `sequence` and `row`, its index within the block: a line that
+//! comes twice after a restart has the same identity both times.
+
+use std::io::{self, Write};
+
+use serde::Serialize;
+use store::block::{LogRecord, SignalSchema, SpanRecord, span_id};
+
+use crate::opened::{Content, Opened};
+
+/// Lines collected before they are written, bytes.
+const BUFFER_BYTES: usize = 1 << 20;
+
+/// Writes lines; whoever reads them may take his time without holding up the runtime.
+pub(super) struct Printer {
+    /// Away while it writes.
+    writer: Option<Box<dyn Write + Send>>,
+    buffer: Vec<u8>,
+}
+
+impl Printer {
+    pub(super) fn new(writer: Box<dyn Write + Send>) -> Self {
+        Self { writer: Some(writer), buffer: Vec::new() }
+    }
+
+    /// Adds the lines of a block.
+    pub(super) async fn put(&mut self, block: &Opened) -> io::Result<()> {
+        match &block.content {
+            Content::Samples(samples) => {
+                let mut row = 0;
+                for series in samples.series() {
+                    for (at, raw) in series.values() {
+                        let signal = &series.names.signal;
+                        let line = SampleLine {
+                            time_unix_nano: series.group.times_ns[at],
+                            bus: &series.message.bus,
+                            message: &series.message.name,
+                            signal: &signal.name,
+                            raw: number(signal, raw),
+                            value: signal.physical(raw),
+                            unit: &signal.unit,
+                            label: signal.label(raw),
+                            clock: series.group.clock.name(),
+                        };
+                        self.line("sample", block, row, &line).await?;
+                        row += 1;
+                    }
+                }
+            }
+            Content::Spans(spans) => {
+                for (row, span, message) in spans.spans() {
+                    let line = SpanLine::new(block, row, span, &message.bus, &message.id, &message.name);
+                    self.line("span", block, row, &line).await?;
+                }
+            }
+            Content::Logs(logs) => {
+                for (row, log) in (0..).zip(logs) {
+                    self.line("log", block, row, &LogLine::new(log)).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn line<T: Serialize>(&mut self, kind: &'static str, block: &Opened, row: u32, rest: &T) -> io::Result<()> {
+        let identity = block.header.identity;
+        let line = Line {
+            kind,
+            vehicle: block.vehicle.as_str(),
+            boot: identity.boot.to_string(),
+            run: identity.run,
+            sequence: identity.sequence,
+            row,
+            rest,
+        };
+        serde_json::to_writer(&mut self.buffer, &line)?;
+        self.buffer.push(b'\n');
+        if self.buffer.len() < BUFFER_BYTES { Ok(()) } else { self.flush().await }
+    }
+
+    /// Writes what was put; the operating system has it when this returns.
+    pub(super) async fn flush(&mut self) -> io::Result<()> {
+        if self.buffer.is_empty() {
+            return Ok(());
+        }
+        let mut writer = self.writer.take().ok_or_else(|| io::Error::other("an earlier line could not be written"))?;
+        let mut buffer = std::mem::take(&mut self.buffer);
+        let written = tokio::task::spawn_blocking(move || {
+            let result = writer.write_all(&buffer).and_then(|()| writer.flush());
+            buffer.clear();
+            (result, writer, buffer)
+        });
+        let (result, writer, buffer) = written.await.map_err(io::Error::other)?;
+        (self.writer, self.buffer) = (Some(writer), buffer);
+        result
+    }
+}
+
+#[derive(Serialize)]
+struct Line<'a, T> {
+    kind: &'static str,
+    vehicle: &'a str,
+    boot: String,
+    run: u64,
+    sequence: u64,
+    row: u32,
+    #[serde(flatten)]
+    rest: &'a T,
+}
+
+#[derive(Serialize)]
+struct SampleLine<'a> {
+    time_unix_nano: i64,
+    bus: &'a str,
+    message: &'a str,
+    signal: &'a str,
+    raw: Number,
+    /// Not a number and infinite ones become null, as JSON has no words for them.
+    value: f64,
+    unit: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    label: Option<&'a str>,
+    clock: &'static str,
+}
+
+/// A raw value: integers exactly, floats as the number they stand for.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Number {
+    Unsigned(u64),
+    Signed(i64),
+    Float(f64),
+}
+
+fn number(signal: &SignalSchema, raw: u64) -> Number {
+    use can_decode::{Raw, ValueKind};
+    match signal.kind {
+        ValueKind::Unsigned => Number::Unsigned(raw),
+        ValueKind::Signed => Number::Signed(raw as i64),
+        ValueKind::F32 | ValueKind::F64 => Number::Float(signal.kind.number(Raw(raw))),
+    }
+}
+
+#[derive(Serialize)]
+struct SpanLine<'a> {
+    time_unix_nano: i64,
+    duration_nano: u64,
+    trace_id: String,
+    span_id: String,
+    parent_span_id: String,
+    flags: u8,
+    bus: &'a str,
+    id: &'a str,
+    message: &'a str,
+    clock: &'static str,
+}
+
+impl<'a> SpanLine<'a> {
+    fn new(block: &Opened, row: u32, span: &SpanRecord, bus: &'a str, id: &'a str, message: &'a str) -> Self {
+        Self {
+            time_unix_nano: span.start_ns,
+            duration_nano: span.duration_ns,
+            trace_id: hex(&span.trace_id),
+            span_id: hex(&span_id(block.header.identity, row)),
+            parent_span_id: hex(&span.parent_span_id),
+            flags: span.flags,
+            bus,
+            id,
+            message,
+            clock: span.clock.name(),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct LogLine<'a> {
+    time_unix_nano: i64,
+    severity: &'static str,
+    severity_number: u8,
+    service: &'a str,
+    body: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trace_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    span_id: Option<String>,
+    clock: &'static str,
+}
+
+impl<'a> LogLine<'a> {
+    fn new(log: &'a LogRecord) -> Self {
+        Self {
+            time_unix_nano: log.time_ns,
+            severity: log.severity.name(),
+            severity_number: log.severity.number(),
+            service: &log.service,
+            body: &log.body,
+            trace_id: log.trace.map(|(trace, _)| hex(&trace)),
+            span_id: log.trace.map(|(_, span)| hex(&span)),
+            clock: log.clock.name(),
+        }
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
+        // Writing to a `String` cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+#[cfg(test)]
+#[path = "print_tests.rs"]
+mod tests;
