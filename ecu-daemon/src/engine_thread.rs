@@ -1,7 +1,7 @@
 //! The engine thread: feeds the engine from the queues and hands its blocks to the writer.
 
 use std::sync::Arc;
-use std::sync::mpsc::Receiver;
+use std::sync::mpsc::{Receiver, TryRecvError};
 use std::time::Duration;
 
 use can_decode::BootNanos;
@@ -41,7 +41,7 @@ pub struct EngineThread<'a> {
 }
 
 impl EngineThread<'_> {
-    /// Runs until capture has ended and everything is sealed.
+    /// Runs until capture and the log socket have ended and everything is sealed.
     pub fn run(mut self, mut engine: Engine) {
         let mut told_at = BootNanos(i64::MIN);
         loop {
@@ -61,15 +61,20 @@ impl EngineThread<'_> {
                 }
             }
             let mut logs = 0;
-            while logs < LOGS_PER_ROUND
-                && let Ok(log) = self.logs.try_recv()
-            {
-                engine.log(log, now, &mut |action| self.perform(action));
-                logs += 1;
+            let mut logs_open = true;
+            while logs < LOGS_PER_ROUND && logs_open {
+                match self.logs.try_recv() {
+                    Ok(log) => {
+                        engine.log(log, now, &mut |action| self.perform(action));
+                        logs += 1;
+                    }
+                    Err(TryRecvError::Empty) => break,
+                    Err(TryRecvError::Disconnected) => logs_open = false,
+                }
             }
             engine.tick(now, &mut |action| self.perform(action));
             let idle = frames == 0 && logs == 0;
-            if idle && last {
+            if idle && last && !logs_open {
                 break;
             }
             if now.0.saturating_sub(told_at.0) >= TELL_EVERY_NS {

@@ -15,7 +15,7 @@ use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
-use tracing::{debug, warn};
+use tracing::{debug, info, warn};
 
 use crate::status::Status;
 use crate::telemetry::Telemetry;
@@ -44,6 +44,11 @@ impl Http {
             let text = format!("cannot listen on {address}: {error}; choose another [http] listen, or \"\" for none");
             io::Error::new(error.kind(), text)
         })?;
+        if let Ok(bound) = listener.local_addr() {
+            info!("http://{bound}/metrics");
+            // Set once: the service listens at one address.
+            let _ = status.http.set(bound);
+        }
         Ok(Self { listener, telemetry, status })
     }
 

@@ -5,8 +5,10 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::mpsc::SyncSender;
+use std::time::Duration;
 
 use serde::Deserialize;
 use store::block::{ClockSource, LogRecord, Severity};
@@ -15,6 +17,7 @@ use tracing::warn;
 
 use crate::clock;
 use crate::status::Status;
+use crate::stop::Stop;
 
 /// Largest datagram taken, bytes; a longer one is cut and then malformed.
 const LINE_BYTES_MAX: usize = 16 << 10;
@@ -56,30 +59,42 @@ impl LogSocket {
         Ok(Self { socket: UnixDatagram::bind(path)?, path: path.to_owned() })
     }
 
-    /// Takes lines for ever.
-    pub async fn run(self, engine: &SyncSender<LogRecord>, status: &Status) {
-        let counters = &status.logs;
+    /// Takes lines until `end`, and then what is still waiting. Dropping `engine` tells the engine that no more come.
+    pub async fn run(self, engine: SyncSender<LogRecord>, status: &Status, end: &Stop) {
         let mut line = vec![0; LINE_BYTES_MAX];
+        let mut end = pin!(end.wait());
         loop {
-            let len = match self.socket.recv(&mut line).await {
-                Ok(len) => len,
+            let received = tokio::select! {
+                received = self.socket.recv(&mut line) => received,
+                () = &mut end => break,
+            };
+            match received {
+                Ok(len) => self.take(&line[..len], &engine, status),
                 Err(error) => {
                     warn!(%error, socket = %self.path.display(), "log socket");
-                    tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-                    continue;
+                    tokio::time::sleep(Duration::from_millis(100)).await;
                 }
-            };
-            counters.received.fetch_add(1, Relaxed);
-            match parse(&line[..len]) {
-                Ok(record) => {
-                    if engine.try_send(record).is_err() {
-                        counters.dropped.fetch_add(1, Relaxed);
-                    }
+            }
+        }
+        // Bounded: a sender that never stops does not keep the service from stopping.
+        for _ in 0..QUEUE_LOGS {
+            let Ok(len) = self.socket.try_recv(&mut line) else { break };
+            self.take(&line[..len], &engine, status);
+        }
+    }
+
+    fn take(&self, line: &[u8], engine: &SyncSender<LogRecord>, status: &Status) {
+        let counters = &status.logs;
+        counters.received.fetch_add(1, Relaxed);
+        match parse(line) {
+            Ok(record) => {
+                if engine.try_send(record).is_err() {
+                    counters.dropped.fetch_add(1, Relaxed);
                 }
-                Err(reason) => {
-                    if counters.malformed.fetch_add(1, Relaxed) < REPORTS_MAX {
-                        warn!("{}: {reason}; the line is left out and counted", self.path.display());
-                    }
+            }
+            Err(reason) => {
+                if counters.malformed.fetch_add(1, Relaxed) < REPORTS_MAX {
+                    warn!("{}: {reason}; the line is left out and counted", self.path.display());
                 }
             }
         }

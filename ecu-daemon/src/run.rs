@@ -153,7 +153,7 @@ pub fn run(service: Service, status: Arc<Status>, stop: Arc<Stop>) -> Result<(),
         })?;
         spawn(scope, "writer", shared, move || writer.run())?;
         let uplink = config.uplink.take();
-        let edge = edge(&config, uplink, schema, telemetry, &logs_in, shared);
+        let edge = edge(&config, uplink, schema, telemetry, logs_in, shared);
         let result = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
@@ -192,7 +192,7 @@ async fn edge(
     uplink: Option<Uplink>,
     schema: (SchemaHash, SealedBlock),
     telemetry: Telemetry,
-    logs: &SyncSender<LogRecord>,
+    logs: SyncSender<LogRecord>,
     shared: &Shared,
 ) -> Result<(), RunError> {
     let http = match config.http {
@@ -215,9 +215,10 @@ async fn edge(
     };
     let listen = async {
         match log_socket {
-            Some(socket) => socket.run(logs, &shared.status).await,
-            None => std::future::pending().await,
+            Some(socket) => socket.run(logs, &shared.status, &shared.captured).await,
+            None => drop(logs),
         }
+        std::future::pending().await
     };
     let send = async {
         match uplink {

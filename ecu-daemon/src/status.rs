@@ -1,7 +1,8 @@
 //! What all threads know of each other: counters and states, for /metrics, /healthz and the demo's table.
 
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use ecu_core::{BusBooks, RecordBooks};
 use store::ring::{Books, Tally};
@@ -146,6 +147,8 @@ pub struct Status {
     pub config_problems: u64,
     /// The log socket's.
     pub logs: LogCounters,
+    /// Where /metrics is, once it is.
+    pub http: OnceLock<SocketAddr>,
     engine: Mutex<EngineStatus>,
     store: Mutex<StoreStatus>,
     uplink: Mutex<UplinkStatus>,

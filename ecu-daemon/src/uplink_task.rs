@@ -28,6 +28,9 @@ const ACK_WITHIN: Duration = Duration::from_secs(60);
 /// What a broker acknowledged this shortly before it forgot our session is offered again.
 const REOFFER_NS: i64 = 60_000_000_000;
 const BLOCKS_PER_BATCH: usize = 256;
+/// Bytes of a PUBLISH besides topic and payload: type, a length of up to 3 bytes, topic length, packet id (MQTT 3.1.1
+/// §3.3).
+const PUBLISH_OVERHEAD: usize = 8;
 const GOODBYE_WITHIN: Duration = Duration::from_secs(2);
 
 /// What travels with a packet until it is acknowledged.
@@ -176,7 +179,7 @@ impl UplinkTask<'_> {
         let Some(first) = leased.first() else { return Sent::Nothing };
         let topic = self.config.prefix.blocks(&self.vehicle, first.class);
         let payload = batch::encode(&self.vehicle, leased.iter().map(|block| block.bytes.as_slice()));
-        let bytes = payload.len() as u64;
+        let bytes = (payload.len() + topic.len() + PUBLISH_OVERHEAD) as u64;
         let leases: Vec<Lease> = leased.into_iter().map(|block| block.lease).collect();
         match publisher.publish(&topic, false, payload, Parcel::Blocks(leases)) {
             Ok(()) => {

@@ -40,7 +40,7 @@ pub struct Player {
 }
 
 /// What playing came to.
-pub enum Played {
+pub(super) enum Played {
     /// Nothing is due for this long.
     Waiting(Duration),
     /// The recording is at its end.

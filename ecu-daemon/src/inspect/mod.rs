@@ -5,3 +5,6 @@ pub mod decode;
 mod glob;
 pub mod query;
 mod render;
+
+#[cfg(feature = "demo")]
+pub(crate) use render::hex;

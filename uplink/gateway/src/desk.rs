@@ -6,7 +6,7 @@
 mod wanted;
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use store::block::SchemaHash;
 use tokio::sync::mpsc;
@@ -24,6 +24,8 @@ use crate::schemas::Schemas;
 
 /// Notes that may wait for their reader, either way.
 const NOTES_MAX: usize = 1024;
+/// How long a connection that is no longer needed is kept for what it has yet to send.
+pub(crate) const LINGER: Duration = Duration::from_millis(200);
 
 /// The desk, as seen by those who want schemas.
 pub(crate) struct Desk {
@@ -129,6 +131,8 @@ impl Work {
                 }
             }
         }
+        // What was acknowledged and unsubscribed last is still to be sent.
+        let _ = tokio::time::timeout(LINGER, async { while subscriber.next().await.is_ok() {} }).await;
         Ok(())
     }
 

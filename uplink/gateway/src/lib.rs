@@ -1,1 +1,35 @@
-//! Placeholder.
+//! The gateway: batches of blocks from MQTT become OTLP, Prometheus remote-write or JSON lines.
+//!
+//! It keeps nothing: what has not been passed on is not acknowledged, and the broker delivers it again, to this gateway
+//! or another of its group. Delivery is therefore at least once. Within a process a block is passed on once; across
+//! restarts the same block gives the same records with the same identity, `(vehicle, boot, run, sequence, row)`, so
+//! that receivers which compare times or ids keep one of each.
+//!
+//! Prometheus takes samples that are older than the last of their series only with `out_of_order_time_window` set;
+//! vehicles that were offline send such samples, so set it to how long a vehicle may be offline.
+//!
+//! The binary `ecu-gateway` is a thin shell around [`Gateway`]. A [`Pipeline`] is the part without a broker.
+
+pub mod cli;
+mod counters;
+mod desk;
+mod error;
+mod exposition;
+mod gateway;
+mod inbox;
+mod listen;
+mod opened;
+mod options;
+mod output;
+mod pipeline;
+mod quiet;
+mod schemas;
+mod seen;
+pub mod unit;
+
+pub use counters::{Counter, Counters, Flag, ReceiverCounters, Refusal};
+pub use error::GatewayError;
+pub use gateway::{Gateway, Report};
+pub use options::{Group, HttpUrl, HttpUrlError, Options, Patience};
+pub use pipeline::{Outcome, Pipeline};
+pub use schemas::{SchemaError, Schemas};

@@ -52,7 +52,7 @@ pub(crate) struct Series<'a> {
 
 impl<'a> Series<'a> {
     /// Each sample as the row in its group and the raw value.
-    pub(crate) fn values(&self) -> impl Iterator<Item = (usize, u64)> + 'a {
+    pub(crate) fn values(&self) -> impl Iterator<Item = (usize, u64)> + use<'a> {
         let column = &self.group.columns[self.column];
         column.rows.iter().zip(column.values.iter().copied())
     }
@@ -65,24 +65,28 @@ impl<'a> Series<'a> {
 
 impl NamedSamples {
     /// Series by series, in the order of the block.
-    pub(crate) fn series(&self) -> impl Iterator<Item = Series<'_>> {
-        self.samples.groups.iter().flat_map(|group| {
-            (0..group.columns.len()).filter_map(move |column| {
-                let message = self.schema.message(group.message)?;
-                let names = message.signals.get(group.columns[column].signal)?;
-                Some(Series { message, names, group, column })
-            })
-        })
+    pub(crate) fn series(&self) -> Vec<Series<'_>> {
+        let mut all = Vec::new();
+        for group in &self.samples.groups {
+            // `check_samples` has seen to it that there are such a message and such signals.
+            let Some(message) = self.schema.message(group.message) else { continue };
+            let names = |column: usize| message.signals.get(group.columns[column].signal);
+            let series = |column| Some(Series { message, names: names(column)?, group, column });
+            all.extend((0..group.columns.len()).filter_map(series));
+        }
+        all
     }
 }
 
 impl NamedSpans {
-    /// Row and span with its message, in the order of the block.
-    pub(crate) fn spans(&self) -> impl Iterator<Item = (u32, &SpanRecord, &MessageNames)> {
-        (0..).zip(&self.spans).filter_map(|(row, span)| {
-            let message = self.schema.message(span.message as usize)?;
-            Some((row, span, message))
-        })
+    /// The spans, in the order of the block.
+    pub(crate) fn records(&self) -> &[SpanRecord] {
+        &self.spans
+    }
+
+    /// The message that a span was seen with. `check_spans` has seen to it that there is one.
+    pub(crate) fn message(&self, span: &SpanRecord) -> Option<&MessageNames> {
+        self.schema.message(span.message as usize)
     }
 }
 

@@ -39,7 +39,7 @@ impl Wanted {
         self.wants.keys().copied()
     }
 
-    /// Wants one more. When that is one too many another is forgotten, one that was given up if there is one; the
+    /// Wants one more, or one that was given up anew. When that is one too many another is forgotten, one that was given up if there is one; the
     /// result is a forgotten one that somebody still waits for.
     pub(super) fn add(&mut self, hash: SchemaHash, now: Instant) -> Option<SchemaHash> {
         let mut unlucky = None;
@@ -49,8 +49,15 @@ impl Wanted {
             unlucky = forgotten.filter(|(_, want)| !want.given_up).map(|(hash, _)| hash);
         }
         let backoff = Backoff::new(self.retry_first * 4, self.retry_cap * 4);
-        let want = Want { since: now, ask_at: now + self.retry_first * 4, backoff, given_up: false };
-        self.wants.entry(hash).or_insert(want);
+        let want = self.wants.entry(hash).or_insert(Want {
+            since: now,
+            ask_at: now + self.retry_first * 4,
+            backoff,
+            given_up: false,
+        });
+        if want.given_up {
+            (want.given_up, want.since) = (false, now);
+        }
         unlucky
     }
 
@@ -121,6 +128,9 @@ mod tests {
         assert_eq!(given_up, [hash(1)]);
         // 1, 2, 4, 8 and 16 s apart, then every 20 s.
         assert_eq!(asked, 14);
+        wanted.add(hash(1), now);
+        assert_eq!(wanted.overdue(now + SECOND * 59), []);
+        assert_eq!(wanted.overdue(now + SECOND * 60), [hash(1)], "who asks anew is told anew");
         assert!(wanted.remove(hash(1)) && !wanted.remove(hash(1)) && wanted.is_empty());
         assert_eq!(wanted.next_event(), None);
     }

@@ -50,7 +50,8 @@ impl Printer {
                 }
             }
             Content::Spans(spans) => {
-                for (row, span, message) in spans.spans() {
+                for (row, span) in (0..).zip(spans.records()) {
+                    let Some(message) = spans.message(span) else { continue };
                     let line = SpanLine::new(block, row, span, &message.bus, &message.id, &message.name);
                     self.line("span", block, row, &line).await?;
                 }

@@ -13,14 +13,14 @@ use crate::schemas::MessageNames;
 
 /// Puts the spans of a block into the mailbox.
 pub(super) async fn put(spans: &NamedSpans, block: &Opened, job: &str, mailbox: &mut Mailbox) {
-    let mut spans = spans.spans().map(|(row, span, message)| self::span(block, row, span, message)).peekable();
-    while spans.peek().is_some() {
-        let spans: Vec<_> = spans.by_ref().take(RECORDS_MAX).collect();
-        let records = spans.len();
+    for (chunk, records) in spans.records().chunks(RECORDS_MAX).enumerate() {
+        let rows = (chunk * RECORDS_MAX) as u32..;
+        let spans = rows.zip(records).filter_map(|(row, span)| Some(self::span(block, row, span, spans.message(span)?)));
+        let spans = spans.collect();
         let scope_spans = vec![ScopeSpans { scope: scope(Vec::new()), spans, ..ScopeSpans::default() }];
         let resource = resource(job, &block.vehicle);
         let resource_spans = vec![ResourceSpans { resource, scope_spans, ..ResourceSpans::default() }];
-        mailbox.put(&ExportTraceServiceRequest { resource_spans }.encode_to_vec(), records).await;
+        mailbox.put(&ExportTraceServiceRequest { resource_spans }.encode_to_vec(), records.len()).await;
     }
 }
 
