@@ -1,5 +1,7 @@
 //! The ring's file as its owner uses it: stored, leased, acknowledged, restarted, filled up and damaged.
 
+#![allow(clippy::unwrap_used, reason = "a test helper fails by panicking")]
+
 use std::path::{Path, PathBuf};
 
 use proptest::prelude::*;

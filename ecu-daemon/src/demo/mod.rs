@@ -145,7 +145,7 @@ fn start_gateway(broker: &str) -> Result<(Arc<Counters>, Arc<Stop>), Failure> {
     let unavailable = |error: &dyn std::fmt::Display| Failure::new(exit::UNAVAILABLE, format!("gateway: {error}"));
     let link = Link::parse(&format!("mqtt://{broker}"), "demo-gateway").map_err(|error| unavailable(&error))?;
     let prefix = Prefix::new("ecu").map_err(|error| unavailable(&error))?;
-    let gateway = Gateway::new(Options::new(link, prefix));
+    let gateway = Gateway::new(Options::new(link, prefix)).map_err(|error| unavailable(&error))?;
     let counters = gateway.counters();
     let stop = Arc::new(Stop::default());
     let until = Arc::clone(&stop);

@@ -80,7 +80,7 @@ mod tests {
     #[test]
     fn a_constant_column_costs_its_value_only() {
         let mut out = Vec::new();
-        put(&mut out, &[7; 10_000]);
+        put(&mut out, &vec![7; 10_000]);
         assert_eq!(out.len(), 2);
     }
 

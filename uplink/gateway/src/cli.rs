@@ -139,13 +139,19 @@ fn usage<E: std::fmt::Display>(option: &'static str) -> impl FnOnce(E) -> CliErr
 impl Raw {
     fn check(self, hostname: impl FnOnce() -> Option<String>) -> Result<Options, CliError> {
         let usage_error = |text: &str| CliError::Usage(text.to_owned());
-        let broker = self.broker.ok_or_else(|| usage_error("--broker is missing: give mqtt://host[:port]"))?;
+        let broker =
+            self.broker.ok_or_else(|| usage_error("--broker is missing: give mqtt://host[:port]"))?;
         let client_id = match self.client_id {
-            Some(id) if id.is_empty() => return Err(usage_error("--client-id is empty: give each gateway its own")),
+            Some(id) if id.is_empty() => {
+                return Err(usage_error("--client-id is empty: give each gateway its own"));
+            }
             Some(id) => id,
-            None => hostname().filter(|name| !name.is_empty()).map(|name| format!("ecu-gateway-{name}")).ok_or_else(
-                || usage_error("this machine has no name: give each gateway its own --client-id"),
-            )?,
+            None => hostname()
+                .filter(|name| !name.is_empty())
+                .map(|name| format!("ecu-gateway-{name}"))
+                .ok_or_else(|| {
+                    usage_error("this machine has no name: give each gateway its own --client-id")
+                })?,
         };
         let mut link = Link::parse(&broker, &client_id).map_err(usage("broker"))?;
         link.credentials = match (self.username, self.password_file) {
@@ -168,7 +174,8 @@ impl Raw {
             options.job = job;
         }
         let listen = self.listen.as_deref().map(|text| {
-            text.parse().map_err(|_| CliError::Usage(format!("--listen: {text:?} is not of the form 127.0.0.1:9464")))
+            text.parse()
+                .map_err(|_| CliError::Usage(format!("--listen: {text:?} is not of the form 127.0.0.1:9464")))
         });
         options.listen = listen.transpose()?;
         if options.otlp.is_none() && options.remote_write.is_none() && !options.print {
@@ -249,7 +256,8 @@ mod tests {
 
     #[test]
     fn the_password_comes_from_a_file() {
-        let missing = parse_line("--broker mqtt://b --print --username u --password-file /does/not/exist").unwrap_err();
+        let missing =
+            parse_line("--broker mqtt://b --print --username u --password-file /does/not/exist").unwrap_err();
         assert!(missing.to_string().contains("/does/not/exist") && missing.exit_code() == 66);
         let path = std::env::temp_dir().join(format!("ecu-gateway-password-{}", std::process::id()));
         fs::write(&path, "secret\n").unwrap();

@@ -144,7 +144,10 @@ impl Work {
             }
             Received::Refused => {
                 if let Some(suppressed) = self.quiet.pass(Instant::now()) {
-                    tracing::error!(suppressed, "the broker refuses subscriptions to schemas; allow them in its ACL");
+                    tracing::error!(
+                        suppressed,
+                        "the broker refuses subscriptions to schemas; allow them in its ACL"
+                    );
                 }
                 return Ok(());
             }

@@ -18,7 +18,9 @@ pub enum GatewayError {
         source: io::Error,
     },
     /// The reader of the printed lines is gone.
-    #[error("cannot print records: {0}; what was not printed is not acknowledged and comes again at the next start")]
+    #[error(
+        "cannot print records: {0}; what was not printed is not acknowledged and comes again at the next start"
+    )]
     Print(#[source] io::Error),
     /// The task that works on batches ended by itself, which is a bug.
     #[error("the gateway's worker stopped; this is a bug, please report it with the log before this line")]

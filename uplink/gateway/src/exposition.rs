@@ -47,7 +47,9 @@ fn receivers(out: &mut String, receivers: [(&str, &ReceiverCounters); 2]) {
         ("requests_total", "counter", "Requests sent to a receiver", |r| r.requests.get()),
         ("request_retries_total", "counter", "Requests sent again", |r| r.retries.get()),
         ("records_refused_total", "counter", "Records a receiver refused for good", |r| r.refused.get()),
-        ("receiver_fine", "gauge", "Whether a receiver took or judged the last request", |r| u64::from(r.fine.get())),
+        ("receiver_fine", "gauge", "Whether a receiver took or judged the last request", |r| {
+            u64::from(r.fine.get())
+        }),
     ];
     for (name, kind, help, value) in columns {
         family(out, name, kind, help);

@@ -232,7 +232,12 @@ impl Work {
     fn received(&mut self, received: Received) -> Option<Ended> {
         match received {
             Received::Connected { session_present } => {
-                tracing::info!(broker = self.options.link.broker(), filter = self.filter, session_present, "connected");
+                tracing::info!(
+                    broker = self.options.link.broker(),
+                    filter = self.filter,
+                    session_present,
+                    "connected"
+                );
                 self.counters.connections.add(1);
                 self.counters.connected.set(true);
                 self.inbox.reconnected(session_present);
@@ -321,7 +326,9 @@ impl Work {
 enum Ended {
     #[error(transparent)]
     Link(LinkError),
-    #[error("the broker refuses the subscription to {0}; allow it in its ACL, and shared subscriptions in its settings")]
+    #[error(
+        "the broker refuses the subscription to {0}; allow it in its ACL, and shared subscriptions in its settings"
+    )]
     Refused(String),
     #[error("messages were let go for want of room and are fetched again")]
     Redelivery,

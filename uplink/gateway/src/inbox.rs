@@ -59,7 +59,13 @@ impl<T> Inbox<T> {
         }
         self.bytes += bytes;
         self.tickets += 1;
-        self.held.push_back(Held { ticket: Ticket(self.tickets), bytes, state: State::Waiting, ackable: true, item });
+        self.held.push_back(Held {
+            ticket: Ticket(self.tickets),
+            bytes,
+            state: State::Waiting,
+            ackable: true,
+            item,
+        });
         true
     }
 
@@ -152,7 +158,7 @@ mod tests {
         inbox.park(first, vec![SCHEMA, OTHER]);
         let (second, item) = work(&mut inbox).unwrap();
         assert_eq!(item, 1);
-        assert_eq!(inbox.done(second), []);
+        assert!(inbox.done(second).is_empty());
         inbox.release(SCHEMA);
         let (third, item) = work(&mut inbox).unwrap();
         assert_eq!(item, 2);
@@ -171,7 +177,7 @@ mod tests {
         let (old, _) = work(&mut inbox).unwrap();
         inbox.reconnected(true);
         inbox.admit(0, 10);
-        assert_eq!(inbox.done(old), []);
+        assert!(inbox.done(old).is_empty());
         let (new, _) = work(&mut inbox).unwrap();
         assert_eq!(inbox.done(new), [0]);
     }

@@ -15,6 +15,10 @@ mod counters;
 mod desk;
 mod error;
 mod exposition;
+#[cfg(test)]
+#[allow(dead_code, reason = "shared with the integration tests, which use the rest")]
+#[path = "../tests/support/fixture.rs"]
+mod fixture;
 mod gateway;
 mod inbox;
 mod listen;

@@ -32,7 +32,8 @@ async fn main() -> ExitCode {
 
 /// Ready at Ctrl-C or SIGTERM.
 async fn stopped() {
-    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    let (Ok(mut interrupt), Ok(mut terminate)) =
+        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
     else {
         // Without handlers the signals end the process as they always do.
         return std::future::pending().await;

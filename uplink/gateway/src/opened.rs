@@ -108,7 +108,8 @@ pub(crate) struct Refused {
 
 impl From<BlockError> for Refused {
     fn from(error: BlockError) -> Self {
-        let reason = if matches!(error, BlockError::Schema(_)) { Refusal::SchemaMismatch } else { Refusal::Block };
+        let reason =
+            if matches!(error, BlockError::Schema(_)) { Refusal::SchemaMismatch } else { Refusal::Block };
         Self { reason, error: error.into() }
     }
 }

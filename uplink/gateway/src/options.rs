@@ -102,7 +102,9 @@ pub enum HttpUrlError {
     #[error("{0:?} is not of the form http://host[:port][/path]")]
     Form(String),
     /// TLS is asked for.
-    #[error("{0:?} asks for TLS, which this release does not have yet; send to an agent or proxy on this machine")]
+    #[error(
+        "{0:?} asks for TLS, which this release does not have yet; send to an agent or proxy on this machine"
+    )]
     Tls(String),
     /// A name and password in the address would end up in logs and process lists.
     #[error("the address of {0:?} holds credentials, which this release does not send; let a proxy add them")]

@@ -108,7 +108,9 @@ impl Pipeline {
         mut blocks: Vec<&[u8]>,
     ) -> Result<Vec<BlockHeader>, GatewayError> {
         // Newest first is how a vehicle may send; series are to be written in the order of time.
-        blocks.sort_by_cached_key(|block| BlockHeader::read(block).map_or(i64::MIN, |(header, _)| header.first_ns));
+        blocks.sort_by_cached_key(|block| {
+            BlockHeader::read(block).map_or(i64::MIN, |(header, _)| header.first_ns)
+        });
         let mut put = Vec::<BlockHeader>::new();
         let mut identities = HashSet::new();
         for bytes in blocks {

@@ -148,7 +148,14 @@ mod tests {
     fn seal(kind: Kind, body: &[u8], count: u32) -> Vec<u8> {
         let mut sealer = Sealer::new(BootId([1; 16]), 1, 3).unwrap();
         sealer.body.extend_from_slice(body);
-        let body = Body { kind, class: Class::Live, schema: SchemaHash::default(), count, span_ns: (0, 0), sealed_boot_ns: 0 };
+        let body = Body {
+            kind,
+            class: Class::Live,
+            schema: SchemaHash::default(),
+            count,
+            span_ns: (0, 0),
+            sealed_boot_ns: 0,
+        };
         sealer.seal(body).unwrap().bytes().to_vec()
     }
 

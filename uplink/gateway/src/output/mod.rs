@@ -37,9 +37,11 @@ impl Outputs {
         counters: &Arc<Counters>,
     ) -> Result<Self, reqwest::Error> {
         let client = post::client(&options.patience)?;
-        let mailbox =
-            |protocol, url| Mailbox::new(protocol, client.clone(), url, options.patience, Arc::clone(counters));
-        let lines = lines.or_else(|| options.print.then(|| Box::new(io::stdout()) as Box<dyn io::Write + Send>));
+        let mailbox = |protocol, url| {
+            Mailbox::new(protocol, client.clone(), url, options.patience, Arc::clone(counters))
+        };
+        let lines =
+            lines.or_else(|| options.print.then(|| Box::new(io::stdout()) as Box<dyn io::Write + Send>));
         Ok(Self {
             job: options.job.clone(),
             counters: Arc::clone(counters),

@@ -134,7 +134,8 @@ mod tests {
     #[test]
     fn a_bad_piece_does_not_cost_its_neighbours_and_order_is_kept() {
         let (arrived, lost, requests) = send(&parcel(100), &[42]);
-        let expected: Vec<u8> = (0..100).filter(|&piece| piece != 42).flat_map(|piece| [piece, piece]).collect();
+        let expected: Vec<u8> =
+            (0..100).filter(|&piece| piece != 42).flat_map(|piece| [piece, piece]).collect();
         assert_eq!((arrived, lost), (expected, 10));
         assert!(requests <= 2 * 7 + 1, "{requests}");
     }

@@ -120,6 +120,12 @@ impl Mailbox {
         self.parcel = parcel;
     }
 
+    /// What was put and not yet posted.
+    #[cfg(test)]
+    pub(super) fn waiting(&self) -> &[u8] {
+        Dispatch::new(&self.parcel).next().unwrap_or_default()
+    }
+
     fn receiver(&self) -> &ReceiverCounters {
         if self.protocol == Protocol::RemoteWrite { &self.counters.remote_write } else { &self.counters.otlp }
     }
@@ -128,7 +134,14 @@ impl Mailbox {
         self.receiver().refused.add(records);
         if let Some(suppressed) = self.refusals_log.pass(Instant::now()) {
             let (receiver, url) = (self.protocol.name(), self.url.as_str());
-            tracing::warn!(receiver, url, records, message, suppressed, "receiver refused records; they are dropped");
+            tracing::warn!(
+                receiver,
+                url,
+                records,
+                message,
+                suppressed,
+                "receiver refused records; they are dropped"
+            );
         }
     }
 
@@ -157,7 +170,15 @@ impl Mailbox {
                     let wait = backoff.next(jitter()).max(again.after).min(self.patience.retry_cap);
                     if let Some(suppressed) = self.retries_log.pass(Instant::now()) {
                         let (receiver, url, why) = (self.protocol.name(), self.url.as_str(), again.why);
-                        tracing::warn!(receiver, url, why, tries, ?wait, suppressed, "data waits; trying again");
+                        tracing::warn!(
+                            receiver,
+                            url,
+                            why,
+                            tries,
+                            ?wait,
+                            suppressed,
+                            "data waits; trying again"
+                        );
                     }
                     tokio::time::sleep(wait).await;
                 }
@@ -167,7 +188,8 @@ impl Mailbox {
 
     async fn attempt(&self, body: bytes::Bytes, tries: u32) -> Result<Answer, Again> {
         let request = self.client.post(self.url.clone()).headers(self.headers.clone()).body(body);
-        let mut response = request.send().await.map_err(|error| Again { why: chain(&error), after: Duration::ZERO })?;
+        let mut response =
+            request.send().await.map_err(|error| Again { why: chain(&error), after: Duration::ZERO })?;
         let status = response.status();
         let after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
         let after = Duration::from_secs(after.unwrap_or(0));

@@ -65,7 +65,13 @@ impl Printer {
         Ok(())
     }
 
-    async fn line<T: Serialize>(&mut self, kind: &'static str, block: &Opened, row: u32, rest: &T) -> io::Result<()> {
+    async fn line<T: Serialize>(
+        &mut self,
+        kind: &'static str,
+        block: &Opened,
+        row: u32,
+        rest: &T,
+    ) -> io::Result<()> {
         let identity = block.header.identity;
         let line = Line {
             kind,
@@ -86,7 +92,8 @@ impl Printer {
         if self.buffer.is_empty() {
             return Ok(());
         }
-        let mut writer = self.writer.take().ok_or_else(|| io::Error::other("an earlier line could not be written"))?;
+        let mut writer =
+            self.writer.take().ok_or_else(|| io::Error::other("an earlier line could not be written"))?;
         let mut buffer = std::mem::take(&mut self.buffer);
         let written = tokio::task::spawn_blocking(move || {
             let result = writer.write_all(&buffer).and_then(|()| writer.flush());

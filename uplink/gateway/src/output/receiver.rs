@@ -83,8 +83,10 @@ impl Protocol {
 /// What a receiver says, fit for one line of a log: OTLP's errors are protobuf around a text.
 pub(super) fn printable(body: &[u8]) -> String {
     let text = String::from_utf8_lossy(body);
-    let line = text.trim().chars().map(|letter| if letter.is_control() { ' ' } else { letter });
-    line.filter(|&letter| letter != char::REPLACEMENT_CHARACTER).take(300).collect()
+    let legible = |letter: &char| *letter != char::REPLACEMENT_CHARACTER;
+    let line = text.chars().map(|letter| if letter.is_control() { ' ' } else { letter });
+    let line: String = line.filter(legible).take(300).collect();
+    line.trim().to_owned()
 }
 
 #[cfg(test)]
@@ -111,7 +113,11 @@ mod tests {
             (500, Later, Later),
             (503, Later, Later),
         ] {
-            assert_eq!((RemoteWrite.judge(status, 1), OtlpLogs.judge(status, 1)), (remote_write, otlp), "{status}");
+            assert_eq!(
+                (RemoteWrite.judge(status, 1), OtlpLogs.judge(status, 1)),
+                (remote_write, otlp),
+                "{status}"
+            );
         }
         assert_eq!((RemoteWrite.judge(500, 1000), OtlpLogs.judge(500, 1000)), (Later, Refused));
         assert_eq!(OtlpLogs.judge(503, 1000), Later);

@@ -54,7 +54,11 @@ impl ResolvedSchema {
             // `Schema::read` has checked that the bus is listed.
             let bus = schema.buses.get(message.bus).cloned().unwrap_or_default();
             let key = (message.bus, message.name);
-            let name = if named.get(&key).is_some_and(|&count| count > 1) { format!("{}@{id}", key.1) } else { key.1 };
+            let name = if named.get(&key).is_some_and(|&count| count > 1) {
+                format!("{}@{id}", key.1)
+            } else {
+                key.1
+            };
             MessageNames { bus, id, name, signals }
         });
         Self { messages: messages.collect() }
@@ -83,7 +87,12 @@ mod tests {
         };
         let resolved = ResolvedSchema::new(Schema {
             buses: vec!["can0".into(), "can1".into()],
-            messages: vec![message(0, 1, "SPEED"), message(0, 2, "SPEED"), message(1, 1, "SPEED"), message(0, 3, "GEAR")],
+            messages: vec![
+                message(0, 1, "SPEED"),
+                message(0, 2, "SPEED"),
+                message(1, 1, "SPEED"),
+                message(0, 3, "GEAR"),
+            ],
         });
         let names: Vec<_> = (0..4).map(|index| resolved.message(index).unwrap().name.clone()).collect();
         assert_eq!(names, ["SPEED@001", "SPEED@002", "SPEED", "GEAR"]);

@@ -24,7 +24,12 @@ const fn row(
 /// Every unit that is known. Texts stand here as [`super::plain`] leaves them: no `^`, `²` or `·`, `u` for micro.
 pub(super) const UNITS: &[Row] = &[
     // Nothing to say: a count, a state or a plain number. `SED` is SAE J1939's "state encoded".
-    row("", "", &["1", "-", "--"], &["unitless", "none", "n/a", "no unit", "sed", "bool", "boolean", "enum", "ascii"]),
+    row(
+        "",
+        "",
+        &["1", "-", "--"],
+        &["unitless", "none", "n/a", "no unit", "sed", "bool", "boolean", "enum", "ascii"],
+    ),
     row("1", "ratio", &[], &["ratio"]),
     row("%", "percent", &["%"], &["percent", "pct", "unit_percent"]),
     row("[ppm]", "ppm", &[], &["ppm"]),
@@ -36,7 +41,12 @@ pub(super) const UNITS: &[Row] = &[
     row("m/s2", "meters_per_second_squared", &["m/s2", "m/s/s", "m/sec2"], &["unit_meterperseconsquar"]),
     row("m/s3", "meters_per_second_cubed", &["m/s3"], &[]),
     // Temperature.
-    row("Cel", "celsius", &["C", "°C"], &["degc", "deg c", "°c", "celsius", "degrees c", "deg celsius", "unit_degrecelsi"]),
+    row(
+        "Cel",
+        "celsius",
+        &["C", "°C"],
+        &["degc", "deg c", "°c", "celsius", "degrees c", "deg celsius", "unit_degrecelsi"],
+    ),
     row("[degF]", "fahrenheit", &["F", "°F"], &["degf", "deg f", "°f", "fahrenheit"]),
     row("K", "kelvin", &["K"], &["kelvin", "degk"]),
     // Angle and rotation. OpenTelemetry's conventions write revolutions per minute as `rpm` (hw.fan.speed).

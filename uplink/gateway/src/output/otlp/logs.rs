@@ -25,9 +25,14 @@ pub(super) async fn put(logs: &[LogRecord], block: &Opened, mailbox: &mut Mailbo
             }
         }
         let resource_logs = services.into_iter().map(|(service, log_records)| {
-            let scope_logs = vec![ScopeLogs { scope: scope(Vec::new()), log_records, ..ScopeLogs::default() }];
+            let scope_logs =
+                vec![ScopeLogs { scope: scope(Vec::new()), log_records, ..ScopeLogs::default() }];
             let service = if service.is_empty() { UNKNOWN_SERVICE } else { service };
-            ResourceLogs { resource: resource(service, &block.vehicle), scope_logs, ..ResourceLogs::default() }
+            ResourceLogs {
+                resource: resource(service, &block.vehicle),
+                scope_logs,
+                ..ResourceLogs::default()
+            }
         });
         let request = ExportLogsServiceRequest { resource_logs: resource_logs.collect() };
         mailbox.put(&request.encode_to_vec(), logs.len()).await;
@@ -35,7 +40,8 @@ pub(super) async fn put(logs: &[LogRecord], block: &Opened, mailbox: &mut Mailbo
 }
 
 fn record(block: &Opened, row: usize, log: &LogRecord) -> OtlpRecord {
-    let (trace_id, span_id) = log.trace.map_or((Vec::new(), Vec::new()), |(trace, span)| (trace.into(), span.into()));
+    let (trace_id, span_id) =
+        log.trace.map_or((Vec::new(), Vec::new()), |(trace, span)| (trace.into(), span.into()));
     // With this id a backend that knows it leaves out what reaches it twice (`log.record.uid` of the conventions).
     let uid = format!("{}/{}/{row}", block.vehicle, block.header.identity);
     OtlpRecord {

@@ -59,10 +59,11 @@ impl<'a> Collected<'a> {
     /// Takes points of a series as far as there is room.
     fn take(&mut self, series: &Series<'a>, points: &mut impl Iterator<Item = NumberDataPoint>) {
         let (clock, unit) = (series.group.clock, &series.names.unit);
-        let at = self.gauges.iter().position(|gauge| gauge.0 == clock && gauge.1 == unit).unwrap_or_else(|| {
-            self.gauges.push((clock, unit, Vec::new()));
-            self.gauges.len() - 1
-        });
+        let at =
+            self.gauges.iter().position(|gauge| gauge.0 == clock && gauge.1 == unit).unwrap_or_else(|| {
+                self.gauges.push((clock, unit, Vec::new()));
+                self.gauges.len() - 1
+            });
         let data_points = &mut self.gauges[at].2;
         let before = data_points.len();
         data_points.extend(points.take(RECORDS_MAX - self.points));
@@ -87,7 +88,8 @@ impl<'a> Collected<'a> {
             });
         }
         let resource = resource(job, vehicle);
-        let resource_metrics = vec![ResourceMetrics { resource, scope_metrics, ..ResourceMetrics::default() }];
+        let resource_metrics =
+            vec![ResourceMetrics { resource, scope_metrics, ..ResourceMetrics::default() }];
         ExportMetricsServiceRequest { resource_metrics }.encode_to_vec()
     }
 }

@@ -15,7 +15,9 @@ use crate::schemas::MessageNames;
 pub(super) async fn put(spans: &NamedSpans, block: &Opened, job: &str, mailbox: &mut Mailbox) {
     for (chunk, records) in spans.records().chunks(RECORDS_MAX).enumerate() {
         let rows = (chunk * RECORDS_MAX) as u32..;
-        let spans = rows.zip(records).filter_map(|(row, span)| Some(self::span(block, row, span, spans.message(span)?)));
+        let spans = rows
+            .zip(records)
+            .filter_map(|(row, span)| Some(self::span(block, row, span, spans.message(span)?)));
         let spans = spans.collect();
         let scope_spans = vec![ScopeSpans { scope: scope(Vec::new()), spans, ..ScopeSpans::default() }];
         let resource = resource(job, &block.vehicle);

@@ -1,0 +1,101 @@
+//! `ecu-gateway`.
+
+use std::fs::{self, File};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Duration;
+
+use crate::process::Process;
+use crate::{Bench, Metrics, Mosquitto, Prometheus, built, get, until};
+
+const READY_WITHIN: Duration = Duration::from_secs(40);
+const ENDED_WITHIN: Duration = Duration::from_secs(15);
+
+/// A gateway that sends to Prometheus and prints. Started again it is the same one to the broker.
+pub struct Gateway {
+    folder: PathBuf,
+    arguments: Vec<String>,
+    starts: usize,
+    process: Option<Process>,
+}
+
+impl Gateway {
+    /// Starts it.
+    pub fn start(bench: &Bench, broker: &Mosquitto, prometheus: &Prometheus) -> Self {
+        let (broker, receiver) = (broker.url(), prometheus.remote_write_url());
+        let arguments = [
+            "--broker", &broker, "--remote-write", &receiver, "--client-id", "bench-gateway", "--print", "--listen",
+            "127.0.0.1:0",
+        ];
+        let arguments = arguments.map(str::to_owned).to_vec();
+        let mut gateway = Self { folder: bench.folder().to_owned(), arguments, starts: 0, process: None };
+        gateway.restart();
+        gateway
+    }
+
+    /// Starts it again.
+    pub fn restart(&mut self) {
+        assert!(self.process.is_none(), "the gateway runs already");
+        self.starts += 1;
+        let lines = self.lines_path(self.starts);
+        let lines = File::create(&lines).unwrap_or_else(|error| panic!("{}: {error}", lines.display()));
+        let mut command = Command::new(built("ecu-gateway"));
+        command.args(&self.arguments);
+        let name = format!("gateway-{}", self.starts);
+        self.process = Some(Process::start_with_output(&name, &command, &self.folder, Some(lines)));
+    }
+
+    /// Waits until it is connected to the broker.
+    pub fn until_ready(&mut self) {
+        until("the gateway is ready", READY_WITHIN, || {
+            let answer = get(self.address(), "/healthz/ready").ok();
+            answer.filter(|(status, _)| *status == 200)
+        });
+    }
+
+    /// Ends it; it finishes what it has begun.
+    pub fn stop(&mut self) {
+        let mut process = self.process.take().unwrap_or_else(|| panic!("the gateway does not run"));
+        let status = process.terminate(ENDED_WITHIN);
+        assert!(status.success(), "{} ended with {status}", process.name());
+    }
+
+    /// Kills it.
+    pub fn kill(&mut self) {
+        self.process.take().unwrap_or_else(|| panic!("the gateway does not run")).kill();
+    }
+
+    /// Its own metrics.
+    pub fn metrics(&mut self) -> Metrics {
+        let address = self.address();
+        Metrics::read(address).unwrap_or_else(|| panic!("the gateway has no metrics at {address}"))
+    }
+
+    /// Every whole line that it has printed, all its starts together. The last line of one that was killed may be cut.
+    pub fn lines(&self) -> Vec<String> {
+        let mut lines = Vec::new();
+        for start in 1..=self.starts {
+            let path = self.lines_path(start);
+            let bytes = fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+            let text = String::from_utf8_lossy(&bytes);
+            lines.extend(text.split_inclusive('\n').filter_map(|line| line.strip_suffix('\n')).map(str::to_owned));
+        }
+        lines
+    }
+
+    fn lines_path(&self, start: usize) -> PathBuf {
+        self.folder.join(format!("gateway-{start}.jsonl"))
+    }
+
+    /// Where it listens: the system chose the port, the log names it.
+    fn address(&mut self) -> SocketAddr {
+        let process = self.process.as_mut().unwrap_or_else(|| panic!("the gateway does not run"));
+        until("the gateway says where it listens", READY_WITHIN, || {
+            assert!(process.ended().is_none(), "the gateway has ended");
+            let log = process.log();
+            let (_, rest) = log.split_once("address=")?;
+            rest.split_whitespace().next()?.parse().ok()
+        })
+    }
+}

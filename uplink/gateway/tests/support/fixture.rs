@@ -1,0 +1,121 @@
+//! A small vehicle: its schema and blocks, made as the daemon makes them. Used by unit and integration tests.
+
+use can_decode::{CanId, ValueKind};
+use store::block::{
+    Body, BootId, Class, ClockSource, Kind, LogRecord, LogsBuilder, MessageSchema, SamplesBuilder, Schema,
+    SchemaHash, SealedBlock, Sealer, SignalSchema, SpanRecord, SpansBuilder,
+};
+use uplink::batch;
+use uplink::topic::{Prefix, VehicleId};
+
+/// 2026-01-01T00:00:00Z
+pub(crate) const START_NS: i64 = 1_767_225_600_000_000_000;
+/// Index of the message SPEED: `Speed` (km/h, 0.01), `Accel` (m/s², 0.5, signed).
+pub(crate) const SPEED: usize = 0;
+/// Index of the message EEC1: `Torque` (Nm, float).
+pub(crate) const EEC1: usize = 1;
+
+fn signal(name: &str, unit: &str, kind: ValueKind, factor: f64) -> SignalSchema {
+    let labels = if name == "Speed" { vec![(65_535, "invalid".to_owned())] } else { Vec::new() };
+    SignalSchema { name: name.to_owned(), unit: unit.to_owned(), kind, factor, offset: 0.0, labels }
+}
+
+pub(crate) fn schema() -> Schema {
+    let message = |bus, id, name: &str, signals| MessageSchema { bus, id, name: name.to_owned(), signals };
+    Schema {
+        buses: vec!["can0".to_owned(), "can1".to_owned()],
+        messages: vec![
+            message(
+                0,
+                CanId::Standard(0x0B4),
+                "SPEED",
+                vec![
+                    signal("Speed", "km/h", ValueKind::Unsigned, 0.01),
+                    signal("Accel", "m/s^2", ValueKind::Signed, 0.5),
+                ],
+            ),
+            message(
+                1,
+                CanId::Extended(0x0CF0_0400),
+                "EEC1",
+                vec![signal("Torque", "Nm", ValueKind::F32, 1.0)],
+            ),
+        ],
+    }
+}
+
+pub(crate) fn schema_hash() -> SchemaHash {
+    Schema::hash(&schema().encode())
+}
+
+/// One row of samples: message, time, and raw values by signal.
+pub(crate) type Row<'a> = (usize, i64, &'a [(usize, u64)]);
+
+pub(crate) struct Car {
+    pub(crate) id: VehicleId,
+    sealer: Sealer,
+}
+
+impl Car {
+    pub(crate) fn new(id: &str) -> Self {
+        let sealer = Sealer::new(BootId([0xB0; 16]), 42, 3).unwrap();
+        Self { id: VehicleId::new(id).unwrap(), sealer }
+    }
+
+    fn seal(&mut self, kind: Kind, schema: SchemaHash, count: usize, span_ns: (i64, i64)) -> SealedBlock {
+        let body = Body { kind, class: Class::Live, schema, count: count as u32, span_ns, sealed_boot_ns: 7 };
+        self.sealer.seal(body).unwrap()
+    }
+
+    pub(crate) fn schema(&mut self) -> SealedBlock {
+        self.sealer.body = schema().encode();
+        self.seal(Kind::Schema, SchemaHash::default(), schema().messages.len(), (0, 0))
+    }
+
+    pub(crate) fn samples(&mut self, rows: &[Row<'_>]) -> SealedBlock {
+        self.samples_of(schema_hash(), &[2, 1], rows)
+    }
+
+    /// Samples of another schema, whose messages have so many signals.
+    pub(crate) fn samples_of(
+        &mut self,
+        schema: SchemaHash,
+        signals: &[usize],
+        rows: &[Row<'_>],
+    ) -> SealedBlock {
+        let mut builder = SamplesBuilder::new(signals.iter().copied(), 1_000);
+        for &(message, time_ns, values) in rows {
+            builder.row(message, time_ns, ClockSource::KernelSoftware).unwrap();
+            values.iter().for_each(|&(signal, raw)| builder.value(message, signal, raw));
+        }
+        let (count, span_ns) = (builder.samples(), builder.span_ns().unwrap());
+        builder.encode(&mut self.sealer.body);
+        self.seal(Kind::Samples, schema, count, span_ns)
+    }
+
+    pub(crate) fn spans(&mut self, spans: &[SpanRecord]) -> SealedBlock {
+        let mut builder = SpansBuilder::default();
+        spans.iter().for_each(|&span| builder.push(span));
+        let (count, span_ns) = (builder.len(), builder.span_ns().unwrap());
+        builder.encode(&mut self.sealer.body);
+        self.seal(Kind::Spans, schema_hash(), count, span_ns)
+    }
+
+    pub(crate) fn logs(&mut self, logs: &[LogRecord]) -> SealedBlock {
+        let mut builder = LogsBuilder::default();
+        logs.iter().for_each(|log| builder.push(log.clone()));
+        let (count, span_ns) = (builder.len(), builder.span_ns().unwrap());
+        builder.encode(&mut self.sealer.body);
+        self.seal(Kind::Logs, SchemaHash::default(), count, span_ns)
+    }
+
+    /// The payload that carries these blocks.
+    pub(crate) fn batch(&self, blocks: &[SealedBlock]) -> Vec<u8> {
+        batch::encode(&self.id, blocks.iter().map(SealedBlock::bytes))
+    }
+
+    /// The topic it is published on.
+    pub(crate) fn topic(&self) -> String {
+        Prefix::new("ecu").unwrap().blocks(&self.id, Class::Live)
+    }
+}
