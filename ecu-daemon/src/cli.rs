@@ -1,14 +1,19 @@
 //! The command line. Scripts rely on it: see the README for the contract.
 
 use std::ffi::OsString;
-use std::fmt;
+use std::fmt::Display;
 use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use lexopt::prelude::*;
+use tracing::level_filters::LevelFilter;
 use tracing::{debug, error, warn};
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::fmt;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::config::{self, Config, Grade, Problem};
 use crate::inspect::{check, decode, query};
@@ -63,7 +68,7 @@ pub struct Failure {
 
 impl Failure {
     /// With one of the codes of [`exit`].
-    pub fn new(code: u8, text: impl fmt::Display) -> Self {
+    pub fn new(code: u8, text: impl Display) -> Self {
         Self { code, text: text.to_string() }
     }
 
@@ -133,7 +138,7 @@ fn run_command(mut arguments: lexopt::Parser) -> Result<(), Failure> {
             other => return Err(other.unexpected().into()),
         }
     }
-    log_to_stderr(tracing::Level::INFO);
+    log_to_stderr(tracing::Level::INFO, &[]);
     let (config, problems) = read_config(path.as_deref()).map_err(|fatal| {
         let text: Vec<String> = fatal.iter().map(ToString::to_string).collect();
         Failure::new(exit::CONFIG, text.join("\n"))
@@ -237,14 +242,18 @@ fn query_command(mut arguments: lexopt::Parser) -> Result<(), Failure> {
     query::query(&store, &question)
 }
 
-/// Log lines of the daemon itself, for the journal or the terminal.
-pub fn log_to_stderr(level: tracing::Level) {
-    let color = io::stderr().is_terminal();
-    let builder = tracing_subscriber::fmt().with_writer(io::stderr).with_max_level(level).with_ansi(color);
-    // A second call, as tests make it, leaves the first one's choice.
+/// Log lines of the daemon itself, for the journal or the terminal. `quiet` crates are left out.
+pub fn log_to_stderr(level: tracing::Level, quiet: &[&str]) {
+    let mut filter = Targets::new().with_default(level);
+    for &target in quiet {
+        filter = filter.with_target(target, LevelFilter::OFF);
+    }
+    let lines = fmt::layer().with_writer(io::stderr).with_ansi(io::stderr().is_terminal()).with_target(false);
+    let registry = tracing_subscriber::registry().with(filter);
+    // The journal stamps lines itself. A second call, as tests make it, leaves the first one's choice.
     let _ = if std::env::var_os("JOURNAL_STREAM").is_some() {
-        builder.without_time().with_target(false).try_init()
+        registry.with(lines.without_time()).try_init()
     } else {
-        builder.with_target(false).try_init()
+        registry.with(lines).try_init()
     };
 }

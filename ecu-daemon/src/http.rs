@@ -41,7 +41,7 @@ impl Http {
     /// When the address is taken or not ours; the error names it.
     pub async fn bind(address: SocketAddr, telemetry: Telemetry, status: Arc<Status>) -> io::Result<Self> {
         let listener = TcpListener::bind(address).await.map_err(|error| {
-            let text = format!("cannot listen on {address}: {error}; choose another [http] listen, or \"\" for none");
+            let text = format!("cannot listen on {address}: {error}; going on without metrics; choose another [http] listen");
             io::Error::new(error.kind(), text)
         })?;
         if let Ok(bound) = listener.local_addr() {

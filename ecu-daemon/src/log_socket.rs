@@ -53,10 +53,13 @@ impl LogSocket {
     /// When the folder is not there or not writable, or another file is in the way.
     pub fn bind(path: &Path) -> io::Result<Self> {
         use std::os::unix::fs::FileTypeExt;
-        if std::fs::symlink_metadata(path).is_ok_and(|meta| meta.file_type().is_socket()) {
-            std::fs::remove_file(path)?;
-        }
-        Ok(Self { socket: UnixDatagram::bind(path)?, path: path.to_owned() })
+        let left_over = std::fs::symlink_metadata(path).is_ok_and(|meta| meta.file_type().is_socket());
+        let removed = if left_over { std::fs::remove_file(path) } else { Ok(()) };
+        let socket = removed.and_then(|()| UnixDatagram::bind(path)).map_err(|error| {
+            let text = format!("cannot listen on {}: {error}; going on without; check [logs] socket", path.display());
+            io::Error::new(error.kind(), text)
+        })?;
+        Ok(Self { socket, path: path.to_owned() })
     }
 
     /// Takes lines until `end`, and then what is still waiting. Dropping `engine` tells the engine that no more come.

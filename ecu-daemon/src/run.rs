@@ -81,6 +81,15 @@ struct Shared {
     panicked: AtomicBool,
 }
 
+impl Shared {
+    /// Reports something that the service does without.
+    fn fault<T>(&self, fault: &io::Error) -> Option<T> {
+        error!("{fault}");
+        self.status.fault(fault.to_string());
+        None
+    }
+}
+
 /// Runs the service until `stop` is set, a signal comes, or it is drained.
 ///
 /// # Errors
@@ -195,18 +204,14 @@ async fn edge(
     logs: SyncSender<LogRecord>,
     shared: &Shared,
 ) -> Result<(), RunError> {
+    // A car records even when an address is taken or a folder is missing: the fault is reported, the rest goes on.
     let http = match config.http {
-        Some(address) => Some(
-            Http::bind(address, telemetry, Arc::clone(&shared.status))
-                .await
-                .map_err(|error| RunError::System("the local http address", error))?,
-        ),
-        None => None,
+        Some(address) => Http::bind(address, telemetry, Arc::clone(&shared.status)).await.map(Some),
+        None => Ok(None),
     };
-    let log_socket = match &config.log_socket {
-        Some(path) => Some(LogSocket::bind(path).map_err(|error| RunError::System("the log socket", error))?),
-        None => None,
-    };
+    let http = http.unwrap_or_else(|error| shared.fault(&error));
+    let log_socket = config.log_socket.as_deref().map(LogSocket::bind).transpose();
+    let log_socket = log_socket.unwrap_or_else(|error| shared.fault(&error));
     let serve = async {
         match http {
             Some(http) => http.run().await,
@@ -218,7 +223,7 @@ async fn edge(
             Some(socket) => socket.run(logs, &shared.status, &shared.captured).await,
             None => drop(logs),
         }
-        std::future::pending().await
+        std::future::pending::<()>().await;
     };
     let send = async {
         match uplink {

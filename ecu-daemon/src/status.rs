@@ -149,6 +149,7 @@ pub struct Status {
     pub logs: LogCounters,
     /// Where /metrics is, once it is.
     pub http: OnceLock<SocketAddr>,
+    faults: Mutex<Vec<String>>,
     engine: Mutex<EngineStatus>,
     store: Mutex<StoreStatus>,
     uplink: Mutex<UplinkStatus>,
@@ -181,9 +182,14 @@ impl Status {
         lock(&self.uplink)
     }
 
+    /// Notes something that the service has to do without until it is restarted.
+    pub fn fault(&self, fault: String) {
+        lock(&self.faults).push(fault);
+    }
+
     /// What keeps the service from doing its job, in words; empty when it is ready.
     pub fn not_ready(&self) -> Vec<String> {
-        let mut reasons = Vec::new();
+        let mut reasons = lock(&self.faults).clone();
         for (name, bus) in self.bus_names.iter().zip(&self.buses) {
             if !bus.open.load(Relaxed) {
                 reasons.push(format!("bus {name} is not open"));

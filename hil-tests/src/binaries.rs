@@ -21,9 +21,11 @@ pub fn built(program: &str) -> PathBuf {
 /// Builds all programs: testing yesterday's would prove nothing. Costs little when they are up to date. Tests that run
 /// without cargo take what is there.
 fn build() -> PathBuf {
-    let test = env::current_exe().unwrap_or_else(|error| panic!("the test does not know its own path: {error}"));
+    let test =
+        env::current_exe().unwrap_or_else(|error| panic!("the test does not know its own path: {error}"));
     // target/debug/deps/whole_path-0123: the profile's folder is two levels up.
-    let folder = test.ancestors().nth(2).unwrap_or_else(|| panic!("{} has no folder", test.display())).to_owned();
+    let folder =
+        test.ancestors().nth(2).unwrap_or_else(|| panic!("{} has no folder", test.display())).to_owned();
     let Some(cargo) = env::var_os("CARGO") else { return folder };
     let profile = match folder.file_name().and_then(|name| name.to_str()) {
         Some("debug") | None => "dev",

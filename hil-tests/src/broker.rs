@@ -85,7 +85,19 @@ impl Mosquitto {
     /// Waits for the next message of `filter`, or the first retained one, and gives topic and payload.
     pub fn receive(&self, filter: &str, within: Duration) -> (String, Vec<u8>) {
         let mut command = self.client("mosquitto_sub");
-        command.args(["-C", "1", "-W", &within.as_secs().to_string(), "-q", "1", "-F", "%t\n%p", "-N", "-t", filter]);
+        command.args([
+            "-C",
+            "1",
+            "-W",
+            &within.as_secs().to_string(),
+            "-q",
+            "1",
+            "-F",
+            "%t\n%p",
+            "-N",
+            "-t",
+            filter,
+        ]);
         let Output { status, mut stdout, .. } =
             command.output().unwrap_or_else(|error| panic!("mosquitto_sub: {error}"));
         assert!(status.success(), "no message of {filter} in {within:?}: {status}");

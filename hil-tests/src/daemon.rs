@@ -45,7 +45,9 @@ impl Daemon {
         assert!(self.process.is_none(), "the daemon runs already");
         self.starts += 1;
         let mut command = Command::new(built("ecu-daemon"));
-        command.args(["run", "--config", "config.toml"]).args((self.mode == Mode::Drain).then_some("--drain"));
+        command
+            .args(["run", "--config", "config.toml"])
+            .args((self.mode == Mode::Drain).then_some("--drain"));
         let name = format!("daemon-{}", self.starts);
         self.process = Some(Process::start(&name, &command, &self.folder));
     }

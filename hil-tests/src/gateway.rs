@@ -25,7 +25,14 @@ impl Gateway {
     pub fn start(bench: &Bench, broker: &Mosquitto, prometheus: &Prometheus) -> Self {
         let (broker, receiver) = (broker.url(), prometheus.remote_write_url());
         let arguments = [
-            "--broker", &broker, "--remote-write", &receiver, "--client-id", "bench-gateway", "--print", "--listen",
+            "--broker",
+            &broker,
+            "--remote-write",
+            &receiver,
+            "--client-id",
+            "bench-gateway",
+            "--print",
+            "--listen",
             "127.0.0.1:0",
         ];
         let arguments = arguments.map(str::to_owned).to_vec();
@@ -79,7 +86,9 @@ impl Gateway {
             let path = self.lines_path(start);
             let bytes = fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
             let text = String::from_utf8_lossy(&bytes);
-            lines.extend(text.split_inclusive('\n').filter_map(|line| line.strip_suffix('\n')).map(str::to_owned));
+            lines.extend(
+                text.split_inclusive('\n').filter_map(|line| line.strip_suffix('\n')).map(str::to_owned),
+            );
         }
         lines
     }

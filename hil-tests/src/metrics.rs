@@ -22,7 +22,8 @@ impl Metrics {
     /// # Panics
     /// When there is no such sample: a metric that was renamed must not read as 0.
     pub fn sum(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
-        let wanted: Vec<String> = labels.iter().map(|(label, value)| format!("{label}=\"{value}\"")).collect();
+        let wanted: Vec<String> =
+            labels.iter().map(|(label, value)| format!("{label}=\"{value}\"")).collect();
         let values: Vec<f64> = self
             .text
             .lines()
@@ -48,7 +49,8 @@ mod tests {
 
     #[test]
     fn samples_are_found_by_name_and_labels() {
-        let text = "# HELP a b\na 1\nab 7\na_total{x=\"1\",y=\"2\"} 3\na_total{x=\"1\",y=\"3\"} 4\n".to_owned();
+        let text =
+            "# HELP a b\na 1\nab 7\na_total{x=\"1\",y=\"2\"} 3\na_total{x=\"1\",y=\"3\"} 4\n".to_owned();
         let metrics = Metrics { text };
         assert_eq!(metrics.sum("a", &[]), 1.0);
         assert_eq!(metrics.sum("a_total", &[]), 7.0);

@@ -30,7 +30,12 @@ impl Process {
     }
 
     /// The same, with the standard output to a file of its own.
-    pub(crate) fn start_with_output(name: &str, command: &Command, folder: &Path, output: Option<File>) -> Self {
+    pub(crate) fn start_with_output(
+        name: &str,
+        command: &Command,
+        folder: &Path,
+        output: Option<File>,
+    ) -> Self {
         let path = folder.join(format!("{name}.log"));
         let log = OpenOptions::new().create(true).append(true).open(&path);
         let log = log.unwrap_or_else(|error| panic!("{}: {error}", path.display()));

@@ -74,7 +74,8 @@ impl Prometheus {
         let path = format!("/api/v1/query?query={}&time={at}", encoded(query));
         let (status, body) = get(self.address, &path).unwrap_or_else(|error| panic!("Prometheus: {error}"));
         assert_eq!(status, 200, "Prometheus refuses {query}: {body}");
-        let mut answer: Value = serde_json::from_str(&body).unwrap_or_else(|error| panic!("Prometheus: {error}"));
+        let mut answer: Value =
+            serde_json::from_str(&body).unwrap_or_else(|error| panic!("Prometheus: {error}"));
         match answer["data"]["result"].take() {
             Value::Array(result) => result,
             other => panic!("Prometheus answers {query} with {other}"),
@@ -88,7 +89,10 @@ fn series(series: &Value) -> Series {
     let samples = series["values"].as_array().into_iter().flatten();
     // Seconds with three decimals, as a float that holds them.
     let ms = |time: &Value| (time.as_f64().unwrap_or(f64::NAN) * 1e3).round() as i64;
-    Series { labels: labels.collect(), samples: samples.map(|pair| (ms(&pair[0]), number(&pair[1]))).collect() }
+    Series {
+        labels: labels.collect(),
+        samples: samples.map(|pair| (ms(&pair[0]), number(&pair[1]))).collect(),
+    }
 }
 
 /// A value as Prometheus writes it: the shortest text that gives the same bits, or NaN, +Inf, -Inf.

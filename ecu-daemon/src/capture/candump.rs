@@ -36,7 +36,7 @@ impl Lines {
     ///
     /// # Errors
     /// When the file cannot be opened or read, or its gzip data is damaged; the lines before it have been given.
-    pub fn next(&mut self) -> io::Result<Option<(u64, &[u8])>> {
+    pub fn next_line(&mut self) -> io::Result<Option<(u64, &[u8])>> {
         if self.reader.is_none() {
             self.reader = Some(open(&self.path)?);
         }
@@ -129,7 +129,7 @@ impl Recording for Candump {
             if self.ended {
                 return None;
             }
-            let line = match self.lines.next() {
+            let line = match self.lines.next_line() {
                 Ok(Some((_, line))) => line,
                 Ok(None) => {
                     self.end();
@@ -202,7 +202,7 @@ mod tests {
 
     #[test]
     fn endless_lines_binary_files_and_cut_gzip_end_in_counts_not_in_memory() {
-        let endless = [&b"(1.0) can0 123#"[..], &[b'A'; 100_000], b"\n(2.0) can0 123#00\n"].concat();
+        let endless = [&b"(1.0) can0 123#"[..], &vec![b'A'; 100_000], b"\n(2.0) can0 123#00\n"].concat();
         assert_eq!(play(&endless, None), (1, 1, 0));
         assert_eq!(play(&[0xFF; 1000], None).0, 0);
         let long: Vec<u8> = LOG[..26].repeat(5000);

@@ -107,7 +107,10 @@ impl<'a> Capture<'a> {
 
     /// Runs until it is told to stop, or until all recordings have ended and there is nothing else.
     pub fn run(mut self, stop: &Stop) {
-        while !stop.is_set() && !(self.sockets.is_empty() && self.players.is_empty()) {
+        while !stop.is_set() {
+            if self.sockets.is_empty() && self.players.is_empty() {
+                break;
+            }
             let now = clock::boot();
             let queue = &mut self.queue;
             let mut wait = WAIT_MAX;

@@ -20,7 +20,7 @@ use crate::status::BusCounters;
 
 /// How long to wait before an interface is tried again.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
-/// Receive buffer asked of the kernel, bytes; it gives at most net.core.rmem_max, twice of which it then uses. A frame
+/// Receive buffer asked of the kernel, bytes; it gives at most `net.core.rmem_max`, twice of which it then uses. A frame
 /// takes about 1 KiB of it.
 const RECEIVE_BYTES: usize = 1 << 20;
 

@@ -33,7 +33,7 @@ pub fn decode(dbc: &[PathBuf], matching: Matching, log: &Path) -> Result<(), Fai
     let mut lines = Lines::new(log);
     let mut malformed = 0;
     loop {
-        let line = match lines.next() {
+        let line = match lines.next_line() {
             Ok(Some((_, line))) => line,
             Ok(None) => break,
             Err(error) => {

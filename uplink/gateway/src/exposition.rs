@@ -43,7 +43,8 @@ pub(crate) fn text(counters: &Counters) -> String {
 }
 
 fn receivers(out: &mut String, receivers: [(&str, &ReceiverCounters); 2]) {
-    let columns: [(&str, &str, &str, fn(&ReceiverCounters) -> u64); 4] = [
+    type Column = (&'static str, &'static str, &'static str, fn(&ReceiverCounters) -> u64);
+    let columns: [Column; 4] = [
         ("requests_total", "counter", "Requests sent to a receiver", |r| r.requests.get()),
         ("request_retries_total", "counter", "Requests sent again", |r| r.retries.get()),
         ("records_refused_total", "counter", "Records a receiver refused for good", |r| r.refused.get()),

@@ -28,10 +28,10 @@ impl Seen {
             return;
         }
         self.order.push_back(entry);
-        if self.order.len() > IDENTITIES_MAX {
-            if let Some(oldest) = self.order.pop_front() {
-                self.known.remove(&oldest);
-            }
+        if self.order.len() > IDENTITIES_MAX
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.known.remove(&oldest);
         }
     }
 }

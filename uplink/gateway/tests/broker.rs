@@ -49,7 +49,9 @@ async fn broker() -> String {
         ..RouterConfig::default()
     };
     let v4 = Some(HashMap::from([("v4".to_owned(), server)]));
-    std::thread::spawn(move || Broker::new(Config { router, v4, ..Config::default() }).start());
+    std::thread::spawn(move || {
+        let _ = Broker::new(Config { router, v4, ..Config::default() }).start();
+    });
     let listens = async { while tokio::net::TcpStream::connect(free).await.is_err() {} };
     timeout(PATIENCE, listens).await.expect("the broker does not listen");
     format!("mqtt://{free}")

@@ -50,10 +50,9 @@ impl Protocol {
     pub(super) const fn judge(self, status: u16, tries: u32) -> Judgement {
         match status {
             200..=299 => Judgement::Accepted,
-            400 | 413 | 422 => Judgement::Refused,
             408 | 425 | 429 | 502..=504 => Judgement::Later,
             500..=599 if matches!(self, Self::RemoteWrite) || tries < FINAL_TRIES_MAX => Judgement::Later,
-            500..=599 => Judgement::Refused,
+            400 | 413 | 422 | 500..=599 => Judgement::Refused,
             _ => Judgement::Misconfigured,
         }
     }

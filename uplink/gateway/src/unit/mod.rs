@@ -1,6 +1,6 @@
 //! Units: what a DBC file writes, what OpenTelemetry wants (UCUM), and what Prometheus names end with.
 //!
-//! The names follow the OpenTelemetry specification, "Prometheus and OpenMetrics Compatibility": abbreviations become
+//! The names follow the OpenTelemetry specification on compatibility with Prometheus: abbreviations become
 //! full words, `foo/bar` becomes `foo_per_bar`, annotations in braces are left out, `1` becomes `ratio`. Where the
 //! published translators know a unit the words are theirs; they leave `km/h` at `km_per_hour`, which is not what the
 //! specification asks for, so a Prometheus that receives OTLP itself names such signals differently.

@@ -26,10 +26,10 @@ pub(super) async fn put(logs: &[LogRecord], block: &Opened, mailbox: &mut Mailbo
         }
         let resource_logs = services.into_iter().map(|(service, log_records)| {
             let scope_logs =
-                vec![ScopeLogs { scope: scope(Vec::new()), log_records, ..ScopeLogs::default() }];
+                vec![ScopeLogs { scope: Some(scope(Vec::new())), log_records, ..ScopeLogs::default() }];
             let service = if service.is_empty() { UNKNOWN_SERVICE } else { service };
             ResourceLogs {
-                resource: resource(service, &block.vehicle),
+                resource: Some(resource(service, &block.vehicle)),
                 scope_logs,
                 ..ResourceLogs::default()
             }

@@ -76,7 +76,7 @@ impl<'a> Collected<'a> {
         for (clock, unit, data_points) in self.gauges {
             let at = clocks.iter().position(|&known| known == clock).unwrap_or_else(|| {
                 clocks.push(clock);
-                let scope = scope(vec![clock_attribute(clock)]);
+                let scope = Some(scope(vec![clock_attribute(clock)]));
                 scope_metrics.push(ScopeMetrics { scope, ..ScopeMetrics::default() });
                 clocks.len() - 1
             });
@@ -87,7 +87,7 @@ impl<'a> Collected<'a> {
                 ..Metric::default()
             });
         }
-        let resource = resource(job, vehicle);
+        let resource = Some(resource(job, vehicle));
         let resource_metrics =
             vec![ResourceMetrics { resource, scope_metrics, ..ResourceMetrics::default() }];
         ExportMetricsServiceRequest { resource_metrics }.encode_to_vec()

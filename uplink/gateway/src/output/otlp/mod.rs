@@ -38,7 +38,7 @@ impl Otlp {
 }
 
 /// A service on a vehicle. `host.name` is the vehicle because that is what backends group by.
-fn resource(service: &str, vehicle: &VehicleId) -> Option<Resource> {
+fn resource(service: &str, vehicle: &VehicleId) -> Resource {
     let vehicle = vehicle.as_str();
     let attributes = vec![
         text("service.name", service),
@@ -46,13 +46,13 @@ fn resource(service: &str, vehicle: &VehicleId) -> Option<Resource> {
         text("host.name", vehicle),
         text("vehicle.id", vehicle),
     ];
-    Some(Resource { attributes, ..Resource::default() })
+    Resource { attributes, ..Resource::default() }
 }
 
 /// Who recorded it: the daemon, of which this gateway is a part and shares the version.
-fn scope(attributes: Vec<KeyValue>) -> Option<InstrumentationScope> {
+fn scope(attributes: Vec<KeyValue>) -> InstrumentationScope {
     let (name, version) = ("ecu-daemon".to_owned(), env!("CARGO_PKG_VERSION").to_owned());
-    Some(InstrumentationScope { name, version, attributes, ..InstrumentationScope::default() })
+    InstrumentationScope { name, version, attributes, ..InstrumentationScope::default() }
 }
 
 fn clock_attribute(clock: ClockSource) -> KeyValue {

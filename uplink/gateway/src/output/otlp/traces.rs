@@ -19,8 +19,8 @@ pub(super) async fn put(spans: &NamedSpans, block: &Opened, job: &str, mailbox: 
             .zip(records)
             .filter_map(|(row, span)| Some(self::span(block, row, span, spans.message(span)?)));
         let spans = spans.collect();
-        let scope_spans = vec![ScopeSpans { scope: scope(Vec::new()), spans, ..ScopeSpans::default() }];
-        let resource = resource(job, &block.vehicle);
+        let scope_spans = vec![ScopeSpans { scope: Some(scope(Vec::new())), spans, ..ScopeSpans::default() }];
+        let resource = Some(resource(job, &block.vehicle));
         let resource_spans = vec![ResourceSpans { resource, scope_spans, ..ResourceSpans::default() }];
         mailbox.put(&ExportTraceServiceRequest { resource_spans }.encode_to_vec(), records.len()).await;
     }

@@ -1,0 +1,149 @@
+//! The whole path, set up: a recording, the daemon, a broker, the gateway, Prometheus.
+
+use std::time::Duration;
+
+use hil_tests::{Bench, Daemon, Gateway, Metrics, Mode, Mosquitto, Prometheus, say, until};
+
+use crate::lines::Records;
+use crate::recording::Recording;
+
+/// What Prometheus is asked for: everything that the gateway wrote.
+pub(crate) const ALL: &str = "{job=\"ecu-daemon\"}";
+/// How long all of it may take to arrive once the daemon has drained: a gateway may pause for 30 s.
+const ARRIVED_WITHIN: Duration = Duration::from_secs(45);
+const DRAINED_WITHIN: Duration = Duration::from_secs(90);
+/// Anything that is still to come, and should not, comes within this.
+const QUIET: Duration = Duration::from_millis(700);
+
+/// How fast a recording is replayed.
+#[derive(Clone, Copy)]
+pub(crate) enum Speed {
+    /// As fast as the daemon takes it.
+    Max,
+    /// This many times as fast as it was recorded.
+    Times(u32),
+}
+
+/// Everything, in the order in which it is to be ended.
+pub(crate) struct Route {
+    pub(crate) daemon: Daemon,
+    pub(crate) gateway: Gateway,
+    pub(crate) prometheus: Prometheus,
+    pub(crate) broker: Mosquitto,
+    pub(crate) recording: Recording,
+    pub(crate) bench: Bench,
+}
+
+impl Route {
+    /// Starts everything and waits until the gateway listens; then the recording begins.
+    pub(crate) fn start(bench: Bench, recording: Recording, speed: Speed, mode: Mode) -> Self {
+        let broker = Mosquitto::start(&bench);
+        let prometheus = Prometheus::start(&bench);
+        let mut gateway = Gateway::start(&bench, &broker, &prometheus);
+        gateway.until_ready();
+        let daemon = Daemon::start(&bench, &config(&broker, &recording, speed), mode);
+        Self { daemon, gateway, prometheus, broker, recording, bench }
+    }
+
+    /// Waits until this part of the recording is in Prometheus, so that trouble comes in its midst.
+    pub(crate) fn until_part_has_arrived(&self, part: f64) {
+        let wanted = (self.recording.expected.samples() as f64 * part) as u64;
+        until("a part of the recording is in Prometheus", ARRIVED_WITHIN, || {
+            (self.count() >= wanted).then_some(())
+        });
+    }
+
+    /// Waits until the daemon says that everything was acknowledged.
+    pub(crate) fn until_drained(&mut self) {
+        self.daemon.until_drained(DRAINED_WITHIN);
+    }
+
+    /// Ends the gateway when everything has arrived, and compares both of its outputs with what was recorded.
+    pub(crate) fn check_everything_arrived(mut self) -> Records {
+        let wanted = self.recording.expected.samples();
+        let mut count = 0;
+        let arrived = || {
+            count = self.prometheus.count(ALL, self.recording.expected.end);
+            (count >= wanted).then_some(())
+        };
+        let what = format!("all {wanted} samples are in Prometheus");
+        until_or_say(&what, ARRIVED_WITHIN, arrived, || {
+            say(&format!("Prometheus has {} of {wanted}", self.count()))
+        });
+        until("the gateway holds nothing back", ARRIVED_WITHIN, || {
+            (self.gateway.metrics().sum("ecu_gateway_held", &[]) == 0.0).then_some(())
+        });
+        std::thread::sleep(QUIET);
+        check_refusals(&self.gateway.metrics());
+        self.gateway.stop();
+        let expected = &self.recording.expected;
+        expected.check_prometheus(&self.prometheus.all_samples(ALL, expected.end));
+        let records = Records::new(&self.gateway.lines());
+        records.check_sequences();
+        expected.check_lines(&records.samples());
+        records
+    }
+
+    fn count(&self) -> u64 {
+        self.prometheus.count(ALL, self.recording.expected.end)
+    }
+}
+
+/// Like [`until`], with something to say when it is in vain.
+fn until_or_say(what: &str, within: Duration, mut look: impl FnMut() -> Option<()>, explain: impl Fn()) {
+    let started = std::time::Instant::now();
+    until(what, within, || {
+        let answer = look();
+        if answer.is_none() && started.elapsed() + Duration::from_millis(500) > within {
+            explain();
+        }
+        answer
+    });
+}
+
+/// Nobody was to refuse anything on the way.
+fn check_refusals(gateway: &Metrics) {
+    for (metric, what) in [
+        ("ecu_gateway_refused_total", "blocks, batches or schemas refused by the gateway"),
+        ("ecu_gateway_records_refused_total", "records refused by Prometheus"),
+        ("ecu_gateway_samples_unplaceable_total", "samples without a millisecond"),
+    ] {
+        assert_eq!(gateway.sum(metric, &[]), 0.0, "{what}");
+    }
+}
+
+/// The daemon's configuration, with blocks small enough that many are under way.
+fn config(broker: &Mosquitto, recording: &Recording, speed: Speed) -> String {
+    let speed = match speed {
+        Speed::Max => "\"max\"".to_owned(),
+        Speed::Times(times) => format!("{times}.0"),
+    };
+    format!(
+        r#"
+[vehicle]
+id = "bench"
+[store]
+path = "ring.db"
+max_bytes = "64 MiB"
+commit_after = "100ms"
+[blocks]
+seal_after = "200ms"
+samples_max = 4096
+[http]
+listen = "127.0.0.1:0"
+[uplink]
+broker = "{broker}"
+batch_bytes = "8 KiB"
+[[bus]]
+kind = "replay"
+name = "can0"
+interface = "can0"
+file = "{log}"
+speed = {speed}
+dbc = ["{dbc}"]
+"#,
+        broker = broker.url(),
+        log = recording.log.display(),
+        dbc = recording.dbc.display(),
+    )
+}
