@@ -172,7 +172,27 @@ pub fn run(service: Service, status: Arc<Status>, stop: Arc<Stop>) -> Result<(),
         shared.inbox.ask(Request::Close);
         result
     });
+    say_goodbye(&shared.status);
     if shared.panicked.load(Ordering::Acquire) { Err(RunError::Panicked) } else { result }
+}
+
+/// The run in one line, for the journal and for scripts that measure.
+fn say_goodbye(status: &Status) {
+    let engine = status.engine().clone();
+    let (waiting, uplink) = (status.store().books.total().waiting, status.uplink().clone());
+    let frames: u64 = status.buses.iter().map(|bus| bus.read().received).sum();
+    info!(
+        frames,
+        samples = engine.samples.sealed,
+        spans = engine.spans.sealed,
+        logs = engine.logs.sealed,
+        blocks = engine.blocks,
+        block_bytes = engine.block_bytes,
+        sent_bytes = uplink.sent_bytes,
+        waiting_blocks = waiting.blocks,
+        books_balanced = status.balanced(),
+        "stopped"
+    );
 }
 
 /// A thread that takes the whole service down with it when it panics, instead of leaving the others waiting.

@@ -35,7 +35,8 @@ Options:
   --help, --version
 
 A message is acknowledged to the broker only when all outputs have taken it.
-Exit codes: 0 stopped by a signal, 64 usage, 66 password file, 69 --listen address, 70 bug, 74 output gone.
+Exit codes: 0 stopped by a signal, 64 usage, 66 password file, 69 --listen address, 70 bug,
+71 out of system resources, 74 output gone.
 ";
 
 /// What the command line asks for.

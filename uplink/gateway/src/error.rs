@@ -6,6 +6,9 @@ use std::net::SocketAddr;
 /// Why a gateway could not start, or had to end.
 #[derive(Debug, thiserror::Error)]
 pub enum GatewayError {
+    /// The asynchronous runtime.
+    #[error("cannot start the runtime: {0}; the system is out of descriptors or memory")]
+    Runtime(#[source] io::Error),
     /// The HTTP client.
     #[error("HTTP client: {0}")]
     Client(#[from] reqwest::Error),
@@ -33,6 +36,8 @@ impl GatewayError {
         match self {
             // EX_UNAVAILABLE
             Self::Listen { .. } => 69,
+            // EX_OSERR
+            Self::Runtime(_) => 71,
             // EX_IOERR
             Self::Print(_) => 74,
             // EX_SOFTWARE

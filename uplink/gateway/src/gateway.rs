@@ -178,6 +178,7 @@ impl Work {
                 () = &mut stop => return Ok(()),
                 paused = self.pause(wait) => paused?,
             }
+            let began = Instant::now();
             let mut subscriber = Subscriber::connect(&self.options.link, std::slice::from_ref(&self.filter));
             let ended = tokio::select! {
                 () = &mut stop => None,
@@ -185,6 +186,9 @@ impl Work {
             };
             self.counters.connected.set(false);
             let Some(error) = ended else { return self.finish(subscriber).await };
+            if began.elapsed() > self.options.patience.retry_cap {
+                self.backoff.reset();
+            }
             wait = self.backoff.next(jitter());
             if let Some(suppressed) = self.quiet.pass(Instant::now()) {
                 tracing::warn!(%error, ?wait, suppressed, "not connected; trying again");

@@ -1,14 +1,14 @@
 //! `ecu-gateway`: the shell around [`ecu_gateway::Gateway`].
 
-use std::io::IsTerminal as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
-use ecu_gateway::Gateway;
 use ecu_gateway::cli::{self, Command};
+use ecu_gateway::{Gateway, GatewayError, Options, Report};
+use tokio::runtime;
 use tokio::signal::unix::{SignalKind, signal};
 
-#[tokio::main(flavor = "current_thread")]
-async fn main() -> ExitCode {
+fn main() -> ExitCode {
     let options = match cli::parse(std::env::args_os().skip(1), cli::hostname) {
         Ok(Command::Run(options)) => *options,
         Ok(Command::Help) => return print(cli::HELP),
@@ -17,17 +17,22 @@ async fn main() -> ExitCode {
     };
     let ansi = std::io::stderr().is_terminal();
     tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(ansi).init();
-    let result = match Gateway::new(options) {
-        Ok(gateway) => gateway.run(stopped()).await,
-        Err(error) => Err(error),
-    };
-    match result {
+    match run(options) {
         Ok(report) => {
             tracing::info!("stopped: {report}");
             ExitCode::SUCCESS
         }
         Err(error) => fail(&error, error.exit_code()),
     }
+}
+
+fn run(options: Options) -> Result<Report, GatewayError> {
+    let runtime =
+        runtime::Builder::new_current_thread().enable_all().build().map_err(GatewayError::Runtime)?;
+    let result = runtime.block_on(async { Gateway::new(options)?.run(stopped()).await });
+    // A reader of the standard output that has stopped reading must not keep the process.
+    runtime.shutdown_background();
+    result
 }
 
 /// Ready at Ctrl-C or SIGTERM.
@@ -45,7 +50,6 @@ async fn stopped() {
 }
 
 fn print(text: &str) -> ExitCode {
-    use std::io::Write as _;
     // A reader that has gone away has read enough.
     let _ = std::io::stdout().write_all(text.as_bytes());
     ExitCode::SUCCESS

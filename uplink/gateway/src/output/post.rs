@@ -17,6 +17,8 @@ use crate::quiet::Quiet;
 
 /// Most bytes read of an answer.
 const ANSWER_BYTES_MAX: usize = 64 << 10;
+/// A receiver that asks for a longer pause (`Retry-After`) is asked again after this one.
+const PAUSE_MAX: Duration = Duration::from_secs(300);
 
 /// Uniform enough to keep gateways apart: every `RandomState` has keys of its own.
 pub(crate) fn jitter() -> u32 {
@@ -167,7 +169,7 @@ impl Mailbox {
                 Err(again) => {
                     self.receiver().fine.set(false);
                     self.receiver().retries.add(1);
-                    let wait = backoff.next(jitter()).max(again.after).min(self.patience.retry_cap);
+                    let wait = backoff.next(jitter()).max(again.after.min(PAUSE_MAX));
                     if let Some(suppressed) = self.retries_log.pass(Instant::now()) {
                         let (receiver, url, why) = (self.protocol.name(), self.url.as_str(), again.why);
                         tracing::warn!(

@@ -12,12 +12,18 @@ use crate::opened::Opened;
 
 /// What OpenTelemetry calls a service that did not say its name.
 const UNKNOWN_SERVICE: &str = "unknown_service";
+/// Most bytes of log texts in one piece: collectors refuse large requests, and a piece cannot be halved.
+const TEXT_BYTES_MAX: usize = 1 << 20;
 
 /// Puts the log records of a block into the mailbox.
 pub(super) async fn put(logs: &[LogRecord], block: &Opened, mailbox: &mut Mailbox) {
-    for (chunk, logs) in logs.chunks(RECORDS_MAX).enumerate() {
+    let mut rest = logs;
+    while !rest.is_empty() {
+        let first_row = logs.len() - rest.len();
+        let (logs, later) = rest.split_at(fitting(rest));
+        rest = later;
         let mut services = Vec::<(&str, Vec<OtlpRecord>)>::new();
-        for (row, log) in (chunk * RECORDS_MAX..).zip(logs) {
+        for (row, log) in (first_row..).zip(logs) {
             let record = record(block, row, log);
             match services.iter_mut().find(|(service, _)| *service == log.service) {
                 Some((_, records)) => records.push(record),
@@ -37,6 +43,16 @@ pub(super) async fn put(logs: &[LogRecord], block: &Opened, mailbox: &mut Mailbo
         let request = ExportLogsServiceRequest { resource_logs: resource_logs.collect() };
         mailbox.put(&request.encode_to_vec(), logs.len()).await;
     }
+}
+
+/// How many of the first records make one piece; at least one.
+fn fitting(logs: &[LogRecord]) -> usize {
+    let mut bytes = 0;
+    let fits = logs.iter().take(RECORDS_MAX).take_while(|log| {
+        bytes += log.body.len();
+        bytes <= TEXT_BYTES_MAX
+    });
+    fits.count().max(1)
 }
 
 fn record(block: &Opened, row: usize, log: &LogRecord) -> OtlpRecord {

@@ -172,6 +172,26 @@ async fn the_same_block_gives_the_same_bytes_and_joined_blocks_are_one_request()
     assert_eq!(joined.resource_metrics.len(), 2);
 }
 
+#[tokio::test]
+async fn long_logs_become_several_pieces_without_loss() {
+    let mut car = Car::new("car-1");
+    let log = LogRecord {
+        time_ns: START_NS,
+        clock: ClockSource::UserSpace,
+        severity: Severity::INFO,
+        service: "camera".to_owned(),
+        body: "x".repeat(8_000),
+        trace: None,
+    };
+    let block = car.logs(&vec![log; 300]);
+    let [_, _, bytes] = encode(&mut car, &block).await;
+    let resources = ExportLogsServiceRequest::decode(&bytes[..]).unwrap().resource_logs;
+    let records: Vec<_> = resources.iter().map(|resource| &resource.scope_logs[0].log_records).collect();
+    assert_eq!(records.iter().map(|records| records.len()).collect::<Vec<_>>(), [131, 131, 38]);
+    let uid = format!("clock.source=user_space log.record.uid=car-1/{}/299", block.header().identity);
+    assert_eq!(attributes(&records[2][37].attributes), uid);
+}
+
 #[test]
 fn times_before_1970_are_unknown() {
     assert_eq!((time(-1), time(0), time(i64::MAX)), (0, 0, i64::MAX as u64));
