@@ -100,6 +100,10 @@ unpack_uris() {
         # Folders that are links in another package (/lib -> /usr/lib) stay links.
         dpkg-deb --fsys-tarfile "$name" | tar -x --keep-directory-symlink --no-same-owner -C "$folder"
     done
+    # Links to absolute paths (/sbin/depmod -> /bin/kmod) stay within the folder.
+    find "$folder" -lname '/*' | while read -r name; do
+        [ ! -e "$folder$(readlink "$name")" ] || ln -sfn "$folder$(readlink "$name")" "$name"
+    done
     rm -f "${archives[@]}"
     printf '%s' "$*" >"$folder/.packages"
 }
@@ -108,7 +112,7 @@ unpack_uris() {
 wrap() {
     local folder=$1 program path libraries
     shift
-    libraries=$folder/usr/lib/$(dpkg-architecture_triplet):$folder/lib/$(dpkg-architecture_triplet)
+    libraries=$(find "$folder"/{usr/,}lib -maxdepth 1 -name "$(uname -m)-linux-gnu" 2>/dev/null | paste -sd : || true)
     mkdir -p "$HIL_CACHE/bin"
     for program; do
         for path in "$folder"/{usr/bin,usr/sbin,bin,sbin}/"$program"; do
@@ -119,7 +123,16 @@ wrap() {
         chmod +x "$HIL_CACHE/bin/$program"
     done
 }
-dpkg-architecture_triplet() { echo "$(uname -m)-linux-gnu"; }
+
+# Programs of PACKAGE in PATH: the installed ones, else unpacked ones.
+need_tools() {
+    local package=$1 folder=$HIL_CACHE/tools/$1
+    shift
+    [ -e "$folder/.packages" ] || rm -f "${@/#/$HIL_CACHE/bin/}"
+    have "$1" && return
+    unpack_with_dependencies "$INSTALLED" "$folder" "$package"
+    wrap "$folder" "$@"
+}
 
 # A compiler for aarch64 in PATH: the installed one, else an unpacked one.
 need_cross_gcc() {

@@ -46,8 +46,9 @@ ecu-daemon: telemetry of an ECU, from CAN frames to the cloud
   ecu-daemon run [--config FILE] [--drain]
       The service. Without --config: /etc/ecu-daemon/config.toml, else a built-in default.
       --drain: stop when all recordings have been played and everything is acknowledged.
-  ecu-daemon demo [--seconds N] [--json]
+  ecu-daemon demo [--seconds N] [--json] [--record LOG]
       A simulated drive through the whole path, with an embedded broker and gateway. Needs no root, no CAN.
+      --record: write the drive to a file as candump -L text instead; its DBC files are in ecu-daemon/demo/.
   ecu-daemon check FILE... [--strict]
       Checks configurations (.toml) and DBC files (.dbc). Exit 78 and file:line on errors.
       --strict: what is left out of a DBC file is an error, too.

@@ -23,19 +23,18 @@ pub struct Gateway {
 impl Gateway {
     /// Starts it.
     pub fn start(bench: &Bench, broker: &Mosquitto, prometheus: &Prometheus) -> Self {
-        let (broker, receiver) = (broker.url(), prometheus.remote_write_url());
-        let arguments = [
-            "--broker",
-            &broker,
-            "--remote-write",
-            &receiver,
-            "--client-id",
-            "bench-gateway",
-            "--print",
-            "--listen",
-            "127.0.0.1:0",
-        ];
-        let arguments = arguments.map(str::to_owned).to_vec();
+        Self::start_with(bench, broker, &["--remote-write", &prometheus.remote_write_url()])
+    }
+
+    /// Starts one that only prints.
+    pub fn printing(bench: &Bench, broker: &Mosquitto) -> Self {
+        Self::start_with(bench, broker, &[])
+    }
+
+    fn start_with(bench: &Bench, broker: &Mosquitto, outputs: &[&str]) -> Self {
+        let broker = broker.url();
+        let own = ["--broker", &broker, "--client-id", "bench-gateway", "--print", "--listen", "127.0.0.1:0"];
+        let arguments = own.iter().chain(outputs).map(|&argument| argument.to_owned()).collect();
         let mut gateway = Self { folder: bench.folder().to_owned(), arguments, starts: 0, process: None };
         gateway.restart();
         gateway
@@ -73,6 +72,16 @@ impl Gateway {
         self.process.take().unwrap_or_else(|| panic!("the gateway does not run")).kill();
     }
 
+    /// Lets it hang until [`Self::thaw`].
+    pub fn freeze(&mut self) {
+        self.running().freeze();
+    }
+
+    /// Ends [`Self::freeze`].
+    pub fn thaw(&mut self) {
+        self.running().thaw();
+    }
+
     /// Its own metrics.
     pub fn metrics(&mut self) -> Metrics {
         let address = self.address();
@@ -99,12 +108,16 @@ impl Gateway {
 
     /// Where it listens: the system chose the port, the log names it.
     fn address(&mut self) -> SocketAddr {
-        let process = self.process.as_mut().unwrap_or_else(|| panic!("the gateway does not run"));
+        let process = self.running();
         until("the gateway says where it listens", READY_WITHIN, || {
             assert!(process.ended().is_none(), "the gateway has ended");
             let log = process.log();
             let (_, rest) = log.split_once("address=")?;
             rest.split_whitespace().next()?.parse().ok()
         })
+    }
+
+    fn running(&mut self) -> &mut Process {
+        self.process.as_mut().unwrap_or_else(|| panic!("the gateway does not run"))
     }
 }

@@ -14,6 +14,7 @@ mod binaries;
 mod broker;
 mod daemon;
 mod gateway;
+pub mod guest;
 mod http;
 mod metrics;
 mod process;

@@ -8,6 +8,13 @@ pub struct Metrics {
     text: String,
 }
 
+impl From<String> for Metrics {
+    /// A page that was read in another way.
+    fn from(text: String) -> Self {
+        Self { text }
+    }
+}
+
 impl Metrics {
     /// Reads `/metrics` at `address`; `None` while nobody answers there.
     pub fn read(address: SocketAddr) -> Option<Self> {
@@ -17,14 +24,14 @@ impl Metrics {
         }
     }
 
-    /// The sum of a metric's samples that have all these labels.
+    /// The sum of a metric's samples that have all these labels; for counts, so whole numbers.
     ///
     /// # Panics
     /// When there is no such sample: a metric that was renamed must not read as 0.
-    pub fn sum(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
+    pub fn sum(&self, name: &str, labels: &[(&str, &str)]) -> u64 {
         let wanted: Vec<String> =
             labels.iter().map(|(label, value)| format!("{label}=\"{value}\"")).collect();
-        let values: Vec<f64> = self
+        let values: Vec<u64> = self
             .text
             .lines()
             .filter_map(|line| {
@@ -35,7 +42,8 @@ impl Metrics {
                     None if rest.is_empty() => Vec::new(),
                     None => return None,
                 };
-                wanted.iter().all(|wanted| own.contains(&wanted.as_str())).then(|| value.parse().ok())?
+                let matches = wanted.iter().all(|wanted| own.contains(&wanted.as_str()));
+                matches.then(|| value.parse().unwrap_or_else(|_| panic!("no whole number: {line}")))
             })
             .collect();
         assert!(!values.is_empty(), "no sample of {name} with {wanted:?} in:\n{}", self.text);
@@ -52,9 +60,9 @@ mod tests {
         let text =
             "# HELP a b\na 1\nab 7\na_total{x=\"1\",y=\"2\"} 3\na_total{x=\"1\",y=\"3\"} 4\n".to_owned();
         let metrics = Metrics { text };
-        assert_eq!(metrics.sum("a", &[]), 1.0);
-        assert_eq!(metrics.sum("a_total", &[]), 7.0);
-        assert_eq!(metrics.sum("a_total", &[("y", "3")]), 4.0);
+        assert_eq!(metrics.sum("a", &[]), 1);
+        assert_eq!(metrics.sum("a_total", &[]), 7);
+        assert_eq!(metrics.sum("a_total", &[("y", "3")]), 4);
         assert!(std::panic::catch_unwind(|| metrics.sum("a_total", &[("y", "4")])).is_err());
     }
 }

@@ -83,10 +83,18 @@ impl Process {
 
     /// Asks it to end (SIGTERM), and waits for that.
     pub(crate) fn terminate(&mut self, within: Duration) -> ExitStatus {
-        let name = &self.name;
-        let pid = Pid::from_child(&self.child);
-        kill_process(pid, Signal::TERM).unwrap_or_else(|error| panic!("cannot end {name}: {error}"));
+        self.signal(Signal::TERM);
         self.wait(within)
+    }
+
+    /// Stops its clockwork (SIGSTOP) until [`Self::thaw`]: to everybody else it looks like a machine that hangs.
+    pub(crate) fn freeze(&self) {
+        self.signal(Signal::STOP);
+    }
+
+    /// Lets it go on (SIGCONT).
+    pub(crate) fn thaw(&self) {
+        self.signal(Signal::CONT);
     }
 
     /// Ends it without asking (SIGKILL).
@@ -94,6 +102,12 @@ impl Process {
         let name = &self.name;
         self.child.kill().unwrap_or_else(|error| panic!("cannot kill {name}: {error}"));
         self.child.wait().unwrap_or_else(|error| panic!("cannot wait for {name}: {error}"));
+    }
+
+    fn signal(&self, signal: Signal) {
+        let name = &self.name;
+        let sent = kill_process(Pid::from_child(&self.child), signal);
+        sent.unwrap_or_else(|error| panic!("cannot send {signal:?} to {name}: {error}"));
     }
 }
 

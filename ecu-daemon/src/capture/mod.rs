@@ -8,6 +8,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::thread::Thread;
 use std::time::Duration;
 
+use can_decode::BootNanos;
 use ecu_core::FrameRecord;
 use heapless::spsc::Producer;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -29,8 +30,13 @@ pub const QUEUE_FRAMES: usize = 4096;
 const ROUNDS_MAX: usize = 8;
 /// The longest wait: how soon a stop is seen, and a closed interface tried again.
 const WAIT_MAX: Duration = Duration::from_millis(100);
-/// The wait while a recording finds the queue full.
-const WAIT_FULL: Duration = Duration::from_micros(500);
+/// The wait while a recording finds the queue full: the engine empties it well within the shortest sleep.
+const WAIT_FULL: Duration = GATHER;
+/// Frames gather this long before they are read together: waking up for each one costs more than decoding it. The
+/// kernel stamps them as they arrive, and its buffer holds many times what a full bus brings in this time.
+const GATHER: Duration = Duration::from_millis(2);
+/// The engine is woken this often at most, unless the queue fills up.
+const WAKE_EVERY_NS: i64 = 10_000_000;
 
 /// All sources of frames.
 pub struct Capture<'a> {
@@ -44,7 +50,9 @@ pub struct Outlet<'a> {
     producer: Producer<'a, FrameRecord>,
     engine: Thread,
     status: &'a Status,
+    /// Whether there is something the engine was not told of.
     pushed: bool,
+    woken_at: BootNanos,
 }
 
 impl Outlet<'_> {
@@ -66,12 +74,14 @@ impl Outlet<'_> {
         self.pushed = true;
     }
 
-    /// Wakes the engine if there is something for it.
-    fn wake(&mut self) -> bool {
-        if self.pushed {
+    /// Wakes the engine if there is something for it and it has slept long enough, or the queue fills up.
+    fn wake(&mut self, now: BootNanos) {
+        let filling = self.producer.len() > QUEUE_FRAMES / 4;
+        if self.pushed && (filling || now.0.saturating_sub(self.woken_at.0) >= WAKE_EVERY_NS) {
             self.engine.unpark();
+            self.pushed = false;
+            self.woken_at = now;
         }
-        std::mem::take(&mut self.pushed)
     }
 }
 
@@ -97,7 +107,7 @@ impl<'a> Capture<'a> {
                 Source::Drive => status.buses[index].open.store(true, Relaxed),
             }
         }
-        Self { sockets, players, queue: Outlet { producer, engine, status, pushed: false } }
+        Self { sockets, players, queue: Outlet { producer, engine, status, pushed: false, woken_at: BootNanos(i64::MIN) } }
     }
 
     /// Whether every source is a recording: then nothing need ever be dropped, because all of them can wait.
@@ -132,9 +142,10 @@ impl<'a> Capture<'a> {
                     wait = Duration::ZERO;
                 }
             }
-            queue.wake();
+            queue.wake(now);
             if !wait.is_zero() {
-                self.sleep(wait);
+                std::thread::sleep(GATHER);
+                self.sleep(wait.saturating_sub(GATHER));
             }
         }
         self.queue.engine.unpark();
@@ -142,6 +153,9 @@ impl<'a> Capture<'a> {
 
     /// Sleeps until a frame arrives, at most `wait`.
     fn sleep(&self, wait: Duration) {
+        if wait.is_zero() {
+            return;
+        }
         let mut polled: Vec<PollFd<'_>> =
             self.sockets.iter().filter_map(Socket::fd).map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)).collect();
         let timeout = Timespec { tv_sec: wait.as_secs() as i64, tv_nsec: i64::from(wait.subsec_nanos()) };

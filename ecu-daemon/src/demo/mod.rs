@@ -5,12 +5,13 @@
 
 mod broker;
 mod drive;
+mod record;
 mod source;
 mod summary;
 mod table;
 
 use std::io::{self, IsTerminal, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
@@ -38,6 +39,8 @@ use table::Table;
 /// Length of the drive unless it is given, seconds.
 const SECONDS: u64 = 30;
 const SECONDS_MAX: u64 = 86_400;
+/// The same drive each time.
+const SEED: u64 = 1;
 /// How long the gateway may take for what the broker has acknowledged to the daemon.
 const ARRIVE_WITHIN: Duration = Duration::from_secs(10);
 const LOOK_EVERY: Duration = Duration::from_millis(500);
@@ -47,11 +50,12 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// # Errors
 /// [`exit::USAGE`], or what keeps the demo from running; [`exit::SOFTWARE`] when its books do not balance.
 pub fn command(mut arguments: lexopt::Parser) -> Result<(), Failure> {
-    let (mut seconds, mut json) = (SECONDS, false);
+    let (mut seconds, mut json, mut log) = (SECONDS, false, None);
     while let Some(argument) = arguments.next()? {
         match argument {
             Long("seconds") => seconds = arguments.value()?.parse()?,
             Long("json") => json = true,
+            Long("record") => log = Some(PathBuf::from(arguments.value()?)),
             other => return Err(other.unexpected().into()),
         }
     }
@@ -59,8 +63,15 @@ pub fn command(mut arguments: lexopt::Parser) -> Result<(), Failure> {
         return Err(Failure::new(exit::USAGE, format!("--seconds must be 1 to {SECONDS_MAX}")));
     }
     // The embedded broker reports every connection that comes or goes as an error.
+    let length = Duration::from_secs(seconds);
+    if let Some(log) = log {
+        let frames = record::record(&log, length, clock::realtime())
+            .map_err(|error| Failure::new(exit::IO, format!("cannot write {}: {error}", log.display())))?;
+        println!("{frames} frames of {} buses in {}", drive::BUS_NAMES.len(), log.display());
+        return Ok(());
+    }
     log_to_stderr(tracing::Level::WARN, &["rumqttd"]);
-    let summary = demo(Duration::from_secs(seconds), json)?;
+    let summary = demo(length, json)?;
     let mut out = io::stdout().lock();
     let text = if json { format!("{}\n", summary.json()) } else { summary.to_string() };
     out.write_all(text.as_bytes()).map_err(|error| Failure::output(&error))?;
@@ -89,7 +100,7 @@ fn demo(length: Duration, json: bool) -> Result<Summary, Failure> {
 
     let sent = Arc::new(Sent::default());
     let log_socket = folder.path().join("log.sock");
-    let drive = Drive::new(1, length);
+    let drive = Drive::new(SEED, length);
     let recording = DriveRecording::new(drive, clock::realtime(), &log_socket, Arc::clone(&sent));
     let player = Player::new((0..drive::BUS_NAMES.len()).collect(), Box::new(recording), Pace::Times(1.0));
     let telemetry = Telemetry::install().map_err(|error| Failure::new(exit::SOFTWARE, error))?;

@@ -36,6 +36,8 @@ pub(super) struct DriveRecording {
     socket: Option<UnixDatagram>,
     waiting: VecDeque<String>,
     sent: Arc<Sent>,
+    /// Whether a frame was handed out that is not counted yet: it counts as sent when the next one is asked for.
+    handed_out: bool,
 }
 
 impl DriveRecording {
@@ -45,7 +47,7 @@ impl DriveRecording {
             socket.set_nonblocking(true)?;
             Ok(socket)
         });
-        Self { drive, began, path: path.to_owned(), socket: socket.ok(), waiting: VecDeque::new(), sent }
+        Self { drive, began, path: path.to_owned(), socket: socket.ok(), waiting: VecDeque::new(), sent, handed_out: false }
     }
 
     fn line(&self, log: &DriveLog) -> String {
@@ -82,7 +84,9 @@ impl DriveRecording {
 
 impl Recording for DriveRecording {
     fn next(&mut self) -> Option<Recorded> {
+        self.sent.frames.fetch_add(u64::from(self.handed_out), Relaxed);
         let timed = self.drive.next();
+        self.handed_out = timed.is_some();
         self.send_logs();
         let Some(timed) = timed else {
             for _ in 0..LAST_TRIES {
@@ -95,7 +99,6 @@ impl Recording for DriveRecording {
             self.sent.logs_unsent.fetch_add(self.waiting.len() as u64, Relaxed);
             return None;
         };
-        self.sent.frames.fetch_add(1, Relaxed);
         Some(Recorded::Frame(FrameRecord {
             bus: BusIndex(timed.bus as u16),
             stamp: Stamp { ns: self.began.0 + timed.at_ns, clock: ClockSource::UserSpace },

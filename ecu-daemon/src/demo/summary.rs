@@ -48,10 +48,14 @@ impl Summary {
         let mut lines = Vec::new();
         for ((name, bus), books) in status.bus_names.iter().zip(&counts).zip(&engine.buses) {
             lines.push(format!(
-                "  {name:6} received {:>8} = decoded {} + unmatched {} + control {} + filtered {} + malformed {} + \
-                 dropped {} (kernel) {} (queue)",
-                bus.received, books.decoded, books.unmatched, books.control, bus.filtered, bus.malformed,
-                bus.dropped_kernel, bus.dropped_queue
+                "  {name:8} received {} = decoded {} + unmatched {} + control {} + filtered {} + malformed {} + dropped {}",
+                bus.received,
+                books.decoded,
+                books.unmatched,
+                books.control,
+                bus.filtered,
+                bus.malformed,
+                bus.dropped_kernel + bus.dropped_queue
             ));
         }
         for (kind, books, out) in

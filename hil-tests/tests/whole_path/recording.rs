@@ -187,7 +187,7 @@ impl Counts {
 
 /// A frame as `candump -L` writes it.
 fn text(id: Identifier, payload: &[u8]) -> String {
-    let hex: String = payload.iter().map(|byte| format!("{byte:02X}")).collect();
+    let hex = payload.iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02X}"));
     match id {
         Identifier::Extended(id) => format!("{id:08X}#{hex}"),
         // CAN FD: two hashes and the flags, here with a switched bit rate.

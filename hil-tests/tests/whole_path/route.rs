@@ -1,14 +1,15 @@
 //! The whole path, set up: a recording, the daemon, a broker, the gateway, Prometheus.
 
-use std::time::Duration;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
-use hil_tests::{Bench, Daemon, Gateway, Metrics, Mode, Mosquitto, Prometheus, say, until};
+use hil_tests::{Bench, Daemon, Gateway, Mode, Mosquitto, Prometheus, until};
 
 use crate::lines::Records;
 use crate::recording::Recording;
 
 /// What Prometheus is asked for: everything that the gateway wrote.
-pub(crate) const ALL: &str = "{job=\"ecu-daemon\"}";
+const ALL: &str = "{job=\"ecu-daemon\"}";
 /// How long all of it may take to arrive once the daemon has drained: a gateway may pause for 30 s.
 const ARRIVED_WITHIN: Duration = Duration::from_secs(45);
 const DRAINED_WITHIN: Duration = Duration::from_secs(90);
@@ -31,7 +32,15 @@ pub(crate) struct Route {
     pub(crate) prometheus: Prometheus,
     pub(crate) broker: Mosquitto,
     pub(crate) recording: Recording,
-    pub(crate) bench: Bench,
+    // Last: its folder goes when nobody works in it any more.
+    _bench: Bench,
+}
+
+/// The path for our own recording, in a bench of its own.
+pub(crate) fn own(test: &str, speed: Speed, mode: Mode) -> Route {
+    let bench = Bench::new(test);
+    let recording = Recording::own(bench.folder());
+    Route::start(bench, recording, speed, mode)
 }
 
 impl Route {
@@ -42,7 +51,7 @@ impl Route {
         let mut gateway = Gateway::start(&bench, &broker, &prometheus);
         gateway.until_ready();
         let daemon = Daemon::start(&bench, &config(&broker, &recording, speed), mode);
-        Self { daemon, gateway, prometheus, broker, recording, bench }
+        Self { daemon, gateway, prometheus, broker, recording, _bench: bench }
     }
 
     /// Waits until this part of the recording is in Prometheus, so that trouble comes in its midst.
@@ -58,23 +67,44 @@ impl Route {
         self.daemon.until_drained(DRAINED_WITHIN);
     }
 
-    /// Ends the gateway when everything has arrived, and compares both of its outputs with what was recorded.
-    pub(crate) fn check_everything_arrived(mut self) -> Records {
+    /// Waits until Prometheus has everything and the gateway holds nothing back.
+    pub(crate) fn until_everything_has_arrived(&mut self) {
         let wanted = self.recording.expected.samples();
-        let mut count = 0;
-        let arrived = || {
-            count = self.prometheus.count(ALL, self.recording.expected.end);
-            (count >= wanted).then_some(())
-        };
-        let what = format!("all {wanted} samples are in Prometheus");
-        until_or_say(&what, ARRIVED_WITHIN, arrived, || {
-            say(&format!("Prometheus has {} of {wanted}", self.count()))
-        });
+        let started = Instant::now();
+        loop {
+            let count = self.count();
+            if count >= wanted {
+                break;
+            }
+            assert!(
+                started.elapsed() < ARRIVED_WITHIN,
+                "only {count} of {wanted} samples arrived in Prometheus"
+            );
+            sleep(Duration::from_millis(50));
+        }
         until("the gateway holds nothing back", ARRIVED_WITHIN, || {
-            (self.gateway.metrics().sum("ecu_gateway_held", &[]) == 0.0).then_some(())
+            (self.gateway.metrics().sum("ecu_gateway_held", &[]) == 0).then_some(())
         });
-        std::thread::sleep(QUIET);
-        check_refusals(&self.gateway.metrics());
+        sleep(QUIET);
+    }
+
+    /// Waits until everything has arrived, without anybody having refused anything, and compares it with what was
+    /// recorded.
+    pub(crate) fn check_everything_arrived(mut self) -> Records {
+        self.until_everything_has_arrived();
+        let metrics = self.gateway.metrics();
+        for (metric, what) in [
+            ("ecu_gateway_refused_total", "blocks, batches or schemas refused by the gateway"),
+            ("ecu_gateway_records_refused_total", "records refused by Prometheus"),
+            ("ecu_gateway_samples_unplaceable_total", "samples without a millisecond"),
+        ] {
+            assert_eq!(metrics.sum(metric, &[]), 0, "{what}");
+        }
+        self.compare()
+    }
+
+    /// Ends the gateway, and compares both of its outputs with what was recorded.
+    pub(crate) fn compare(mut self) -> Records {
         self.gateway.stop();
         let expected = &self.recording.expected;
         expected.check_prometheus(&self.prometheus.all_samples(ALL, expected.end));
@@ -86,29 +116,6 @@ impl Route {
 
     fn count(&self) -> u64 {
         self.prometheus.count(ALL, self.recording.expected.end)
-    }
-}
-
-/// Like [`until`], with something to say when it is in vain.
-fn until_or_say(what: &str, within: Duration, mut look: impl FnMut() -> Option<()>, explain: impl Fn()) {
-    let started = std::time::Instant::now();
-    until(what, within, || {
-        let answer = look();
-        if answer.is_none() && started.elapsed() + Duration::from_millis(500) > within {
-            explain();
-        }
-        answer
-    });
-}
-
-/// Nobody was to refuse anything on the way.
-fn check_refusals(gateway: &Metrics) {
-    for (metric, what) in [
-        ("ecu_gateway_refused_total", "blocks, batches or schemas refused by the gateway"),
-        ("ecu_gateway_records_refused_total", "records refused by Prometheus"),
-        ("ecu_gateway_samples_unplaceable_total", "samples without a millisecond"),
-    ] {
-        assert_eq!(gateway.sum(metric, &[]), 0.0, "{what}");
     }
 }
 
@@ -125,7 +132,7 @@ id = "bench"
 [store]
 path = "ring.db"
 max_bytes = "64 MiB"
-commit_after = "100ms"
+commit_after = "1s"
 [blocks]
 seal_after = "200ms"
 samples_max = 4096

@@ -108,7 +108,7 @@ async fn answer(mut stream: TcpStream) -> io::Result<()> {
             text.split("content-length: ").nth(1).and_then(|rest| rest.lines().next()?.parse::<usize>().ok());
         let mut rest = (head + length.unwrap_or(0)).saturating_sub(buffer.len());
         buffer.clear();
-        let mut sink = [0; 1 << 16];
+        let mut sink = [0; 1 << 14];
         while rest > 0 {
             let room = sink.len().min(rest);
             rest -= stream.read_exact(&mut sink[..room]).await?;

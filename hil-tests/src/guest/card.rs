@@ -1,0 +1,75 @@
+//! The SD card.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::json;
+
+use super::machine::{Guest, sparse_file};
+use crate::{Bench, debian};
+
+/// Mounted without atimes, as on an ECU, and without discards, which would make cards differ.
+const MOUNT: &str = "modprobe -a sdhci-pci ext4
+for i in $(seq 100); do [ -e /dev/mmcblk0 ] && break; sleep 0.1; done
+mkdir -p /card && mount -t ext4 -o noatime /dev/mmcblk0 /card";
+
+/// A card: a file on this machine, `/dev/mmcblk0` in the guest. It stays what it is when the guest's power is cut.
+#[derive(Clone, Debug)]
+pub struct Card {
+    path: PathBuf,
+}
+
+/// How fast a card is, in the guest's time. 0 is no limit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Throttle {
+    /// Bytes a second, reading and writing together.
+    pub bytes_per_second: u64,
+    /// Requests a second.
+    pub requests_per_second: u64,
+}
+
+impl Card {
+    /// A new card with an empty ext4. Its size is 2^`mib_log2` MiB: cards are powers of two.
+    pub fn new(bench: &Bench, mib_log2: u32) -> Self {
+        let path = bench.folder().join("card.img");
+        sparse_file(&path, 1 << (20 + mib_log2));
+        let mut command = Command::new(debian("mke2fs", "e2fsprogs"));
+        command
+            .args(["-q", "-t", "ext4", "-F", "-E", "nodiscard,lazy_itable_init=0,lazy_journal_init=0"])
+            .arg(&path);
+        let output = command.output().unwrap_or_else(|error| panic!("mke2fs: {error}"));
+        assert!(output.status.success(), "mke2fs: {}", String::from_utf8_lossy(&output.stderr));
+        Self { path }
+    }
+
+    /// Its file on this machine.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl Guest {
+    /// Mounts the card at `/card`.
+    pub fn mount_card(&self) {
+        self.run(MOUNT);
+    }
+
+    /// Makes the card slow; [`Throttle::default`] makes it as fast as it was.
+    pub fn throttle_card(&self, throttle: Throttle) {
+        let Throttle { bytes_per_second, requests_per_second } = throttle;
+        self.qmp(
+            "block_set_io_throttle",
+            json!({
+                "device": "card", "bps": bytes_per_second, "bps_rd": 0, "bps_wr": 0,
+                "iops": requests_per_second, "iops_rd": 0, "iops_wr": 0,
+            }),
+        );
+    }
+
+    /// Sectors (512 bytes) written to the card since the guest was booted (Documentation/block/stat.rst).
+    pub fn card_sectors_written(&self) -> u64 {
+        let stat = self.run("cat /sys/block/mmcblk0/stat");
+        let field = stat.split_ascii_whitespace().nth(6).and_then(|field| field.parse().ok());
+        field.unwrap_or_else(|| panic!("/sys/block/mmcblk0/stat says {stat:?}"))
+    }
+}

@@ -1,0 +1,198 @@
+//! The whole path with the daemon in the guest: generator, vcan0, daemon, ring on the card, broker, gateway.
+
+// Each test binary uses its part of it.
+#![allow(dead_code)]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use hil_tests::guest::{Card, Guest, GuestDaemon, Options, Time};
+use hil_tests::{Bench, Gateway, Metrics, Mosquitto, say, until};
+use serde_json::Value;
+
+/// How long the rest of what was sent may be under way.
+const ARRIVED_WITHIN: Duration = Duration::from_secs(120);
+const SENT_WITHIN: Duration = Duration::from_secs(300);
+/// log2 of the card's size in MiB.
+const CARD: u32 = 8;
+const RING: &str = "128 MiB";
+
+/// Everything, in the order in which it is to be ended.
+pub(crate) struct Path {
+    pub(crate) guest: Guest,
+    pub(crate) gateway: Gateway,
+    pub(crate) broker: Mosquitto,
+    pub(crate) bench: Bench,
+}
+
+/// What the generator says that it sent.
+pub(crate) struct Traffic(Value);
+
+impl Traffic {
+    /// One of its counts.
+    pub(crate) fn count(&self, name: &str) -> u64 {
+        self.0[name].as_u64().unwrap_or_else(|| panic!("the generator does not count {name:?}: {}", self.0))
+    }
+}
+
+impl Path {
+    /// Boots the guest and starts everything; the bus is open then.
+    pub(crate) fn start(test: &str) -> Self {
+        Self::start_in(test, Time::Real)
+    }
+
+    /// The same with another clock.
+    pub(crate) fn start_in(test: &str, time: Time) -> Self {
+        let bench = Bench::new(test);
+        let broker = Mosquitto::start(&bench);
+        let mut gateway = Gateway::printing(&bench, &broker);
+        gateway.until_ready();
+        let card = Card::new(&bench, CARD);
+        let guest = Guest::boot(&bench, Options { time, card: Some(card), ..Options::default() });
+        let path = Self { guest, gateway, broker, bench };
+        path.start_daemon();
+        path
+    }
+
+    /// After a boot: programs, card, link, daemon.
+    pub(crate) fn start_daemon(&self) {
+        self.guest.connect_link();
+        self.guest.mount_card();
+        GuestDaemon::install(&self.guest);
+        GuestDaemon::start(&self.guest, "vcan0", self.broker_address(), RING);
+    }
+
+    /// The daemon, which runs.
+    pub(crate) fn daemon(&self) -> GuestDaemon<'_> {
+        GuestDaemon::running(&self.guest)
+    }
+
+    fn broker_address(&self) -> SocketAddr {
+        let url = self.broker.url();
+        let address = url.strip_prefix("mqtt://").and_then(|address| address.parse().ok());
+        address.unwrap_or_else(|| panic!("{url} is no address"))
+    }
+
+    /// Runs the generator to its end.
+    pub(crate) fn send(&self, arguments: &str) -> Traffic {
+        let text = self.guest.run_within(&format!("/ecu/can-traffic {arguments}"), SENT_WITHIN);
+        say(&format!("can-traffic {arguments}: {}", text.trim_end()));
+        Traffic(serde_json::from_str(&text).unwrap_or_else(|error| panic!("{text:?}: {error}")))
+    }
+
+    pub(crate) fn metrics(&self) -> Metrics {
+        self.daemon().metrics().unwrap_or_else(|| panic!("the daemon has ended: {}", self.daemon().log()))
+    }
+
+    /// Waits until the daemon has everything acknowledged.
+    pub(crate) fn until_acknowledged(&self, frames: u64) {
+        let mut last = None;
+        until("the daemon has everything acknowledged", ARRIVED_WITHIN, || {
+            let metrics = self.metrics();
+            let seen = metrics.sum("ecu_daemon_frames_received_total", &[]);
+            let open = metrics.sum("ecu_daemon_records_total", &[("state", "taken")])
+                - metrics.sum("ecu_daemon_records_total", &[("state", "sealed")]);
+            let waiting = metrics.sum("ecu_daemon_ring_waiting_records", &[]);
+            if last != Some((seen, open, waiting)) {
+                last = Some((seen, open, waiting));
+                say(&format!("frames seen {seen} of {frames}, records open {open}, waiting {waiting}"));
+            }
+            (seen >= frames && open == 0 && waiting == 0).then_some(())
+        });
+    }
+
+    /// The daemon's books against what was sent: every frame is in one place, and none was dropped.
+    pub(crate) fn check_books(&self, traffic: &Traffic) {
+        let metrics = self.metrics();
+        let frames = |outcome| metrics.sum("ecu_daemon_frames_total", &[("outcome", outcome)]);
+        let books =
+            ["decoded", "unmatched", "control", "malformed", "filtered", "dropped_kernel", "dropped_queue"]
+                .map(|outcome| (outcome, frames(outcome)));
+        let expected = [
+            ("decoded", traffic.count("decoded")),
+            ("unmatched", traffic.count("unmatched")),
+            ("control", traffic.count("control")),
+            ("malformed", 0),
+            ("filtered", 0),
+            ("dropped_kernel", 0),
+            ("dropped_queue", 0),
+        ];
+        assert_eq!(books, expected);
+        assert_eq!(metrics.sum("ecu_daemon_frames_received_total", &[]), traffic.count("frames"));
+        let taken = |kind| metrics.sum("ecu_daemon_records_total", &[("kind", kind), ("state", "taken")]);
+        assert_eq!((taken("sample"), taken("span")), (traffic.count("samples"), traffic.count("spans")));
+        let ring = |state| metrics.sum("ecu_daemon_ring_records_total", &[("state", state)]);
+        assert_eq!(ring("sealed"), ring("acked") + ring("evicted_full") + ring("evicted_damaged"));
+        assert_eq!(ring("evicted_full") + ring("evicted_damaged"), 0);
+    }
+
+    /// Waits until the gateway has printed so many lines; the broker may still have some.
+    pub(crate) fn until_printed(&self, samples: u64) {
+        until("the gateway has printed everything", ARRIVED_WITHIN, || {
+            (self.gateway.lines().len() as u64 >= samples).then_some(())
+        });
+    }
+
+    /// What the gateway printed.
+    pub(crate) fn printed(&self) -> Printed {
+        Printed::new(&self.gateway.lines())
+    }
+}
+
+/// Printed records, each once, however often it was delivered.
+#[derive(Debug, Default)]
+pub(crate) struct Printed {
+    /// Sequence numbers by message.
+    pub(crate) sequences: BTreeMap<String, BTreeSet<u64>>,
+    pub(crate) samples: u64,
+    pub(crate) spans: u64,
+    /// Spans by trace id.
+    pub(crate) traces: BTreeSet<String>,
+}
+
+impl Printed {
+    fn new(lines: &[String]) -> Self {
+        let mut printed = Self::default();
+        let mut seen = BTreeSet::new();
+        for text in lines {
+            let json: Value =
+                serde_json::from_str(text).unwrap_or_else(|error| panic!("printed {text:?}: {error}"));
+            let identity = ["boot", "run", "sequence", "row", "kind"].map(|key| json[key].to_string());
+            if !seen.insert(identity.join(" ")) {
+                continue;
+            }
+            match json["kind"].as_str() {
+                Some("sample") => {
+                    printed.samples += 1;
+                    if json["signal"] == "Sequence" {
+                        let message = json["message"].as_str().unwrap_or_default().to_owned();
+                        let number = json["raw"].as_u64().unwrap_or_else(|| panic!("no number: {text}"));
+                        printed.sequences.entry(message).or_default().insert(number);
+                    }
+                }
+                Some("span") => {
+                    printed.spans += 1;
+                    printed.traces.insert(json["trace_id"].as_str().unwrap_or_default().to_owned());
+                }
+                _ => {}
+            }
+        }
+        printed
+    }
+
+    /// Nothing is missing and nothing is there twice: samples, spans, and every sequence number.
+    pub(crate) fn check_complete(&self, traffic: &Traffic) {
+        assert_eq!((self.samples, self.spans), (traffic.count("samples"), traffic.count("spans")));
+        assert_eq!(self.traces.len() as u64, traffic.count("spans"));
+        for (message, kind) in [("Classic", "classic"), ("Flexible", "fd"), ("Traced", "traced")] {
+            let expected: BTreeSet<u64> = (0..traffic.count(kind)).collect();
+            let printed = self.sequences.get(message).cloned().unwrap_or_default();
+            let missing: Vec<_> = expected.difference(&printed).take(10).collect();
+            assert!(
+                missing.is_empty() && printed.len() == expected.len(),
+                "{message}: missing {missing:?} ..."
+            );
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! Somebody is killed while the recording plays, and started again.
+
+use std::thread::sleep;
+use std::time::Duration;
+
+use hil_tests::{Bench, Mode};
+
+use crate::recording::Recording;
+use crate::route::{Route, Speed, own};
+
+/// How long somebody stays down.
+const DOWN: Duration = Duration::from_millis(700);
+/// Six seconds for a minute.
+const SPEED: Speed = Speed::Times(10);
+
+#[test]
+fn a_killed_gateway_costs_nothing() {
+    let mut route = own("gateway", SPEED, Mode::Drain);
+    for part in [0.2, 0.6] {
+        route.until_part_has_arrived(part);
+        route.gateway.kill();
+        sleep(DOWN);
+        route.gateway.restart();
+    }
+    route.until_drained();
+    assert_eq!(route.check_everything_arrived().runs(), 1);
+}
+
+/// The broker forgets what it had acknowledged and not delivered; the daemon sends it again.
+#[test]
+fn a_killed_broker_costs_nothing() {
+    let mut route = own("broker", SPEED, Mode::Drain);
+    route.until_part_has_arrived(0.3);
+    kill_broker(&mut route);
+    route.until_drained();
+    assert_eq!(route.check_everything_arrived().runs(), 1);
+}
+
+/// The recording begins again; what was stored before the kill is sent, too.
+#[test]
+fn a_killed_daemon_costs_nothing() {
+    let mut route = own("daemon", SPEED, Mode::Drain);
+    route.until_part_has_arrived(0.4);
+    route.daemon.kill();
+    sleep(DOWN);
+    route.daemon.restart();
+    route.until_drained();
+    assert_eq!(route.check_everything_arrived().runs(), 2);
+}
+
+/// All of it in one drive, of a real car where there is one.
+#[test]
+fn one_drive_with_everybody_killed_costs_nothing() {
+    let bench = Bench::new("everybody");
+    let recording = Recording::real().unwrap_or_else(|| Recording::own(bench.folder()));
+    let mut route = Route::start(bench, recording, SPEED, Mode::Drain);
+    route.until_part_has_arrived(0.2);
+    route.gateway.kill();
+    sleep(DOWN);
+    route.gateway.restart();
+    route.until_part_has_arrived(0.4);
+    kill_broker(&mut route);
+    route.until_part_has_arrived(0.6);
+    route.daemon.kill();
+    sleep(DOWN);
+    route.daemon.restart();
+    route.until_drained();
+    assert_eq!(route.check_everything_arrived().runs(), 2);
+}
+
+/// A broker that forgot everything knows no subscriber either: the gateway has to be there first, so the daemon hangs
+/// until it is.
+fn kill_broker(route: &mut Route) {
+    route.broker.kill();
+    route.daemon.freeze();
+    route.broker.restart();
+    route.gateway.until_ready();
+    route.daemon.thaw();
+}
+
+/// The same, with the daemon first: it must not give anything to a broker that would throw it away.
+#[test]
+fn a_broker_that_knows_no_gateway_gets_nothing() {
+    let mut route = own("forgotten", SPEED, Mode::Drain);
+    route.until_part_has_arrived(0.3);
+    route.gateway.freeze();
+    route.broker.kill();
+    route.broker.restart();
+    sleep(Duration::from_secs(3));
+    route.gateway.thaw();
+    route.until_drained();
+    assert_eq!(route.check_everything_arrived().runs(), 1);
+}
