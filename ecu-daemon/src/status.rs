@@ -22,6 +22,8 @@ pub struct BusCounters {
     pub filtered: AtomicU64,
     /// Whether frames can arrive: the interface is open, or the recording not at its end.
     pub open: AtomicBool,
+    /// Whether this was a recording that has been played to its end.
+    pub ended: AtomicBool,
     /// Times that the interface was opened.
     pub opens: AtomicU64,
 }
@@ -191,7 +193,7 @@ impl Status {
     pub fn not_ready(&self) -> Vec<String> {
         let mut reasons = lock(&self.faults).clone();
         for (name, bus) in self.bus_names.iter().zip(&self.buses) {
-            if !bus.open.load(Relaxed) {
+            if !bus.open.load(Relaxed) && !bus.ended.load(Relaxed) {
                 reasons.push(format!("bus {name} is not open"));
             }
         }

@@ -132,6 +132,7 @@ impl<'a> Capture<'a> {
                 Played::Ended => {
                     for &bus in player.buses() {
                         queue.status.buses[bus].open.store(false, Relaxed);
+                        queue.status.buses[bus].ended.store(true, Relaxed);
                     }
                     false
                 }

@@ -122,7 +122,9 @@ async fn a_receiver_that_is_away_is_waited_for() {
         }
         Receiver::serve(TcpListener::bind(address).await.unwrap(), |_| (200, vec![]))
     };
+    let comes_back = timeout(Duration::from_secs(20), comes_back);
     let (outcome, receiver) = tokio::join!(bench.deliver(&batch), comes_back);
+    let receiver = receiver.expect("the receiver was never asked again");
     assert_eq!((outcome, receiver.requests().len()), (Outcome::Done, 1));
 }
 
