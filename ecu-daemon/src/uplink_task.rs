@@ -113,7 +113,13 @@ impl UplinkTask<'_> {
         loop {
             if connected && more && publisher.has_room() {
                 match self.send_next(publisher).await {
-                    Sent::Batch => continue,
+                    Sent::Batch => {
+                        // Silence counts from when there was something to answer.
+                        if publisher.in_flight() == 1 {
+                            heard = Instant::now();
+                        }
+                        continue;
+                    }
                     Sent::Nothing => more = false,
                 }
             }
@@ -144,7 +150,7 @@ impl UplinkTask<'_> {
                 }
                 () = self.stored.notified() => more = true,
                 () = tokio::time::sleep(silent.min(Duration::from_secs(3600))) => {
-                    if !silent.is_zero() && silent <= ACK_WITHIN {
+                    if !idle {
                         return Left::Silent;
                     }
                 }

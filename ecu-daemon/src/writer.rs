@@ -113,16 +113,24 @@ impl<'a> Writer<'a> {
                 self.acked_at.get_or_insert_with(Instant::now);
             }
             Request::Release(leases) => self.ring.release(leases),
-            Request::Reoffer(since) => match self.ring.reoffer(since) {
-                Ok(count) => {
-                    self.status.uplink().reoffered += count;
-                    self.tell(None);
-                    self.stored.notify_one();
-                }
-                Err(error) => error!(%error, "cannot offer blocks again"),
-            },
+            Request::Reoffer(since) => self.reoffer(since),
             Request::Close => {}
         }
+    }
+
+    fn reoffer(&mut self, since_boot_ns: i64) {
+        // Acknowledgements that are not committed yet are void, too: these blocks still wait in the ring.
+        let unnoted = self.acked.len() as u64;
+        self.ring.release(self.acked.drain(..));
+        self.acked_at = None;
+        match self.ring.reoffer(since_boot_ns) {
+            Ok(count) => {
+                self.status.uplink().reoffered += count + unnoted;
+                self.tell(None);
+            }
+            Err(error) => error!(%error, "cannot offer blocks again"),
+        }
+        self.stored.notify_one();
     }
 
     fn commit(&mut self, last: bool) {

@@ -74,7 +74,9 @@ impl Mosquitto {
     /// Publishes at QoS 1, as any client may.
     pub fn publish(&self, topic: &str, payload: &[u8], retain: bool) {
         let mut command = self.client("mosquitto_pub");
-        command.args(["-q", "1", "-s", "-t", topic]).args(retain.then_some("-r")).stdin(Stdio::piped());
+        // It takes no empty message from its standard input.
+        let source = if payload.is_empty() { "-n" } else { "-s" };
+        command.args(["-q", "1", source, "-t", topic]).args(retain.then_some("-r")).stdin(Stdio::piped());
         let mut child = command.spawn().unwrap_or_else(|error| panic!("mosquitto_pub: {error}"));
         let written = child.stdin.take().map(|mut stdin| stdin.write_all(payload));
         assert!(matches!(written, Some(Ok(()))), "mosquitto_pub does not read its input");

@@ -16,6 +16,8 @@ const ENDED_WITHIN: Duration = Duration::from_secs(15);
 pub struct Gateway {
     folder: PathBuf,
     arguments: Vec<String>,
+    /// Whether what it prints goes to a file.
+    keep_lines: bool,
     starts: usize,
     process: Option<Process>,
 }
@@ -23,19 +25,25 @@ pub struct Gateway {
 impl Gateway {
     /// Starts it.
     pub fn start(bench: &Bench, broker: &Mosquitto, prometheus: &Prometheus) -> Self {
-        Self::start_with(bench, broker, &["--remote-write", &prometheus.remote_write_url()])
+        Self::start_with(bench, broker, &["--remote-write", &prometheus.remote_write_url()], true)
     }
 
     /// Starts one that only prints.
     pub fn printing(bench: &Bench, broker: &Mosquitto) -> Self {
-        Self::start_with(bench, broker, &[])
+        Self::start_with(bench, broker, &[], true)
     }
 
-    fn start_with(bench: &Bench, broker: &Mosquitto, outputs: &[&str]) -> Self {
+    /// Starts one that prints to nobody: for more than is worth keeping. Its metrics count.
+    pub fn counting(bench: &Bench, broker: &Mosquitto) -> Self {
+        Self::start_with(bench, broker, &[], false)
+    }
+
+    fn start_with(bench: &Bench, broker: &Mosquitto, outputs: &[&str], keep_lines: bool) -> Self {
         let broker = broker.url();
         let own = ["--broker", &broker, "--client-id", "bench-gateway", "--print", "--listen", "127.0.0.1:0"];
         let arguments = own.iter().chain(outputs).map(|&argument| argument.to_owned()).collect();
-        let mut gateway = Self { folder: bench.folder().to_owned(), arguments, starts: 0, process: None };
+        let folder = bench.folder().to_owned();
+        let mut gateway = Self { folder, arguments, keep_lines, starts: 0, process: None };
         gateway.restart();
         gateway
     }
@@ -44,7 +52,7 @@ impl Gateway {
     pub fn restart(&mut self) {
         assert!(self.process.is_none(), "the gateway runs already");
         self.starts += 1;
-        let lines = self.lines_path(self.starts);
+        let lines = if self.keep_lines { self.lines_path(self.starts) } else { PathBuf::from("/dev/null") };
         let lines = File::create(&lines).unwrap_or_else(|error| panic!("{}: {error}", lines.display()));
         let mut command = Command::new(built("ecu-gateway"));
         command.args(&self.arguments);
@@ -90,6 +98,7 @@ impl Gateway {
 
     /// Every whole line that it has printed, all its starts together. The last line of one that was killed may be cut.
     pub fn lines(&self) -> Vec<String> {
+        assert!(self.keep_lines, "what this gateway prints is not kept");
         let mut lines = Vec::new();
         for start in 1..=self.starts {
             let path = self.lines_path(start);

@@ -9,7 +9,7 @@ use can_decode::{BootNanos, CanId, Frame, FrameFlags};
 use ecu_core::{BusIndex, FrameRecord, Stamp};
 use ecu_sys::{Received, Receiver, count_drops, stamp_arrivals};
 use rustix::io::Errno;
-use rustix::net::sockopt::set_socket_recv_buffer_size;
+use rustix::net::sockopt::{set_socket_recv_buffer_size, set_socket_recv_buffer_size_force};
 use socketcan::{CanFdSocket, CanSocket, Socket as _, SocketOptions as _};
 use store::block::ClockSource;
 use tracing::{info, warn};
@@ -172,8 +172,10 @@ fn open(interface: &str, fd: bool) -> io::Result<Open> {
     };
     stamp_arrivals(open.as_fd())?;
     count_drops(open.as_fd())?;
-    // A smaller buffer than asked for is no reason to do without the bus.
-    let _: Result<(), Errno> = set_socket_recv_buffer_size(open.as_fd(), RECEIVE_BYTES);
+    // Without CAP_NET_ADMIN there is at most net.core.rmem_max, by default enough for 400 frames: too few for a busy bus
+    // on a busy machine. A smaller buffer than asked for is no reason to do without the bus.
+    let _: Result<(), Errno> = set_socket_recv_buffer_size_force(open.as_fd(), RECEIVE_BYTES)
+        .or_else(|_| set_socket_recv_buffer_size(open.as_fd(), RECEIVE_BYTES));
     Ok(open)
 }
 

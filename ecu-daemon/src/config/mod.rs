@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use toml::Spanned;
-use uplink::mqtt::Link;
+use uplink::mqtt::{Credentials, Link};
 use uplink::topic::{Prefix, VehicleId};
 
 pub use buses::{Bus, Pace, Source, read_table};
@@ -228,12 +228,15 @@ impl Check<'_> {
         let batch_bytes = self.size(raw.batch_bytes, 64 << 10, (1 << 10, 1 << 20), "1 KiB to 1 MiB");
         let in_flight = self.bounded(raw.in_flight, 8, 1..=256, "1 to 256");
         let shutdown_upload = self.time(raw.shutdown_upload, 5_000, (0, 600_000), "0s to 10min");
+        if let (None, Some(path)) = (&raw.username, &raw.password_file) {
+            self.fatal.push(self.file.problem(Some(path.span()), "a password_file needs a username beside it"));
+        }
         let password = raw.password_file.and_then(|path| self.password(&path));
         let span = raw.broker.span();
         match Link::parse(raw.broker.get_ref(), client_id.as_str()) {
             Ok(mut link) => {
                 link.keep_alive = keep_alive;
-                link.credentials = raw.username.map(|user| (user, password.unwrap_or_default()));
+                link.credentials = raw.username.map(|username| Credentials { username, password: password.unwrap_or_default() });
                 Some(Uplink { link, prefix, batch_bytes: batch_bytes as usize, in_flight: in_flight.into(), shutdown_upload })
             }
             Err(error) => {

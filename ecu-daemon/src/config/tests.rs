@@ -59,6 +59,10 @@ fn problems_name_file_line_and_remedy() {
             "[uplink]\nbroker = \"mqtt://x\"\nusername = \"u\"\npassword_file = \"pw\"",
             "car.toml:4: error: cannot read password_file /nowhere/pw",
         ),
+        (
+            "[uplink]\nbroker = \"mqtt://x\"\npassword_file = \"pw\"",
+            "car.toml:3: error: a password_file needs a username",
+        ),
     ];
     for (text, expected) in cases {
         let found = problems(text);

@@ -13,7 +13,7 @@ use serde_json::Value;
 
 /// How long the rest of what was sent may be under way.
 const ARRIVED_WITHIN: Duration = Duration::from_secs(120);
-const SENT_WITHIN: Duration = Duration::from_secs(300);
+const SENT_WITHIN: Duration = Duration::from_secs(600);
 /// log2 of the card's size in MiB.
 const CARD: u32 = 8;
 const RING: &str = "128 MiB";
@@ -39,14 +39,18 @@ impl Traffic {
 impl Path {
     /// Boots the guest and starts everything; the bus is open then.
     pub(crate) fn start(test: &str) -> Self {
-        Self::start_in(test, Time::Real)
+        Self::start_with(test, Time::Real, Gateway::printing)
     }
 
-    /// The same with another clock.
-    pub(crate) fn start_in(test: &str, time: Time) -> Self {
+    /// The same with another clock, and a gateway whose lines nobody reads.
+    pub(crate) fn start_counting(test: &str, time: Time) -> Self {
+        Self::start_with(test, time, Gateway::counting)
+    }
+
+    fn start_with(test: &str, time: Time, gateway: impl Fn(&Bench, &Mosquitto) -> Gateway) -> Self {
         let bench = Bench::new(test);
         let broker = Mosquitto::start(&bench);
-        let mut gateway = Gateway::printing(&bench, &broker);
+        let mut gateway = gateway(&bench, &broker);
         gateway.until_ready();
         let card = Card::new(&bench, CARD);
         let guest = Guest::boot(&bench, Options { time, card: Some(card), ..Options::default() });
@@ -125,6 +129,17 @@ impl Path {
         let ring = |state| metrics.sum("ecu_daemon_ring_records_total", &[("state", state)]);
         assert_eq!(ring("sealed"), ring("acked") + ring("evicted_full") + ring("evicted_damaged"));
         assert_eq!(ring("evicted_full") + ring("evicted_damaged"), 0);
+    }
+
+    /// Waits until the gateway has counted so many samples, and checks that it does not count more.
+    pub(crate) fn until_counted(&mut self, samples: u64) {
+        let mut count = 0;
+        until("the gateway has counted everything", ARRIVED_WITHIN, || {
+            count = self.gateway.metrics().sum("ecu_gateway_samples_total", &[]);
+            (count >= samples).then_some(())
+        });
+        assert_eq!(count, samples);
+        assert_eq!(self.gateway.metrics().sum("ecu_gateway_refused_total", &[]), 0);
     }
 
     /// Waits until the gateway has printed so many lines; the broker may still have some.

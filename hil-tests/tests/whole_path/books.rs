@@ -5,7 +5,7 @@ use std::time::Duration;
 use hil_tests::{Metrics, Mode, until};
 
 use crate::recording::Counts;
-use crate::route::{Speed, own};
+use crate::route::{Plan, Speed, own};
 
 /// Frames that may be between capture and the engine's last word: the queue, and 100 ms of a drive replayed tenfold.
 const UNDER_WAY_MAX: u64 = 4096 + 500;
@@ -15,7 +15,7 @@ const REST_WITHIN: Duration = Duration::from_secs(40);
 
 #[test]
 fn the_books_balance_while_it_runs_and_afterwards() {
-    let mut route = own("books", Speed::Times(10), Mode::Service);
+    let mut route = own("books", Plan::new(Speed::Times(10), Mode::Service));
     let wanted = route.recording.counts;
     let samples = route.recording.expected.samples();
     let mut looks = 0;

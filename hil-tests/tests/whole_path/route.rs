@@ -25,6 +25,22 @@ pub(crate) enum Speed {
     Times(u32),
 }
 
+/// How the daemon runs.
+#[derive(Clone, Copy)]
+pub(crate) struct Plan {
+    pub(crate) speed: Speed,
+    pub(crate) mode: Mode,
+    /// As in the configuration: how long blocks and acknowledgements are gathered before they are committed.
+    pub(crate) commit_after: &'static str,
+}
+
+impl Plan {
+    /// With the daemon's default for what is not given.
+    pub(crate) const fn new(speed: Speed, mode: Mode) -> Self {
+        Self { speed, mode, commit_after: "1s" }
+    }
+}
+
 /// Everything, in the order in which it is to be ended.
 pub(crate) struct Route {
     pub(crate) daemon: Daemon,
@@ -37,20 +53,20 @@ pub(crate) struct Route {
 }
 
 /// The path for our own recording, in a bench of its own.
-pub(crate) fn own(test: &str, speed: Speed, mode: Mode) -> Route {
+pub(crate) fn own(test: &str, plan: Plan) -> Route {
     let bench = Bench::new(test);
     let recording = Recording::own(bench.folder());
-    Route::start(bench, recording, speed, mode)
+    Route::start(bench, recording, plan)
 }
 
 impl Route {
     /// Starts everything and waits until the gateway listens; then the recording begins.
-    pub(crate) fn start(bench: Bench, recording: Recording, speed: Speed, mode: Mode) -> Self {
+    pub(crate) fn start(bench: Bench, recording: Recording, plan: Plan) -> Self {
         let broker = Mosquitto::start(&bench);
         let prometheus = Prometheus::start(&bench);
         let mut gateway = Gateway::start(&bench, &broker, &prometheus);
         gateway.until_ready();
-        let daemon = Daemon::start(&bench, &config(&broker, &recording, speed), mode);
+        let daemon = Daemon::start(&bench, &config(&broker, &recording, plan), plan.mode);
         Self { daemon, gateway, prometheus, broker, recording, _bench: bench }
     }
 
@@ -120,8 +136,8 @@ impl Route {
 }
 
 /// The daemon's configuration, with blocks small enough that many are under way.
-fn config(broker: &Mosquitto, recording: &Recording, speed: Speed) -> String {
-    let speed = match speed {
+fn config(broker: &Mosquitto, recording: &Recording, plan: Plan) -> String {
+    let speed = match plan.speed {
         Speed::Max => "\"max\"".to_owned(),
         Speed::Times(times) => format!("{times}.0"),
     };
@@ -132,7 +148,7 @@ id = "bench"
 [store]
 path = "ring.db"
 max_bytes = "64 MiB"
-commit_after = "1s"
+commit_after = "{commit_after}"
 [blocks]
 seal_after = "200ms"
 samples_max = 4096
@@ -149,6 +165,7 @@ file = "{log}"
 speed = {speed}
 dbc = ["{dbc}"]
 "#,
+        commit_after = plan.commit_after,
         broker = broker.url(),
         log = recording.log.display(),
         dbc = recording.dbc.display(),

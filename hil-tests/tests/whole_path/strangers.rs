@@ -5,20 +5,21 @@ use std::time::Duration;
 
 use hil_tests::{Mode, until};
 
-use crate::route::{Speed, own};
+use crate::route::{Plan, Speed, own};
 
 const SOON: Duration = Duration::from_secs(20);
 
 #[test]
 fn garbage_between_good_batches_is_counted_and_harms_nobody() {
-    let mut route = own("garbage", Speed::Times(10), Mode::Drain);
+    let mut route = own("garbage", Plan::new(Speed::Times(10), Mode::Drain));
     let (topic, batch) = route.broker.receive("ecu/bench/blocks/+", SOON);
     let mut damaged = batch.clone();
     *damaged.last_mut().expect("a batch is not empty") ^= 0x10;
+    let long = vec![0xFF; 300_000];
     let no_batches: [(&str, &[u8]); 5] = [
         (&topic, b"hello"),
         (&topic, b""),
-        (&topic, &[0xFF; 300_000]),
+        (&topic, &long),
         (&topic, &batch[..batch.len() - 1]),
         ("ecu/somebody/blocks/2", &batch),
     ];
@@ -45,7 +46,7 @@ fn garbage_between_good_batches_is_counted_and_harms_nobody() {
 
 #[test]
 fn a_damaged_schema_is_refused_and_its_blocks_wait_for_the_good_one() {
-    let mut route = own("schema", Speed::Times(10), Mode::Service);
+    let mut route = own("schema", Plan::new(Speed::Times(10), Mode::Service));
     // While the gateway hangs the broker keeps the blocks for it, and the schema is swapped.
     route.gateway.freeze();
     let (topic, schema) = route.broker.receive("ecu/schema/+", SOON);

@@ -3,19 +3,19 @@
 use std::thread::sleep;
 use std::time::Duration;
 
-use hil_tests::{Bench, Mode};
+use hil_tests::{Bench, Mode, until};
 
 use crate::recording::Recording;
-use crate::route::{Route, Speed, own};
+use crate::route::{Plan, Route, Speed, own};
 
 /// How long somebody stays down.
 const DOWN: Duration = Duration::from_millis(700);
-/// Six seconds for a minute.
-const SPEED: Speed = Speed::Times(10);
+/// A minute in six seconds.
+const SIX_SECONDS: Plan = Plan::new(Speed::Times(10), Mode::Drain);
 
 #[test]
 fn a_killed_gateway_costs_nothing() {
-    let mut route = own("gateway", SPEED, Mode::Drain);
+    let mut route = own("gateway", SIX_SECONDS);
     for part in [0.2, 0.6] {
         route.until_part_has_arrived(part);
         route.gateway.kill();
@@ -29,7 +29,7 @@ fn a_killed_gateway_costs_nothing() {
 /// The broker forgets what it had acknowledged and not delivered; the daemon sends it again.
 #[test]
 fn a_killed_broker_costs_nothing() {
-    let mut route = own("broker", SPEED, Mode::Drain);
+    let mut route = own("broker", SIX_SECONDS);
     route.until_part_has_arrived(0.3);
     kill_broker(&mut route);
     route.until_drained();
@@ -39,7 +39,7 @@ fn a_killed_broker_costs_nothing() {
 /// The recording begins again; what was stored before the kill is sent, too.
 #[test]
 fn a_killed_daemon_costs_nothing() {
-    let mut route = own("daemon", SPEED, Mode::Drain);
+    let mut route = own("daemon", SIX_SECONDS);
     route.until_part_has_arrived(0.4);
     route.daemon.kill();
     sleep(DOWN);
@@ -48,12 +48,28 @@ fn a_killed_daemon_costs_nothing() {
     assert_eq!(route.check_everything_arrived().runs(), 2);
 }
 
+/// Acknowledgements that the daemon has, but has not committed, are void as well when the broker forgets.
+#[test]
+fn a_broker_that_is_killed_before_its_acknowledgements_are_noted_costs_nothing() {
+    let plan = Plan { speed: Speed::Max, mode: Mode::Service, commit_after: "4s" };
+    let mut route = own("unnoted", plan);
+    route.gateway.freeze();
+    until("everything is acknowledged", Duration::from_secs(20), || {
+        let metrics = route.daemon.metrics()?;
+        let batches = |state| metrics.sum("ecu_daemon_uplink_batches_total", &[("state", state)]);
+        (batches("acked") > 0 && batches("acked") == batches("sent")).then_some(())
+    });
+    kill_broker(&mut route);
+    route.until_everything_has_arrived();
+    assert_eq!(route.compare().runs(), 1);
+}
+
 /// All of it in one drive, of a real car where there is one.
 #[test]
 fn one_drive_with_everybody_killed_costs_nothing() {
     let bench = Bench::new("everybody");
     let recording = Recording::real().unwrap_or_else(|| Recording::own(bench.folder()));
-    let mut route = Route::start(bench, recording, SPEED, Mode::Drain);
+    let mut route = Route::start(bench, recording, SIX_SECONDS);
     route.until_part_has_arrived(0.2);
     route.gateway.kill();
     sleep(DOWN);
@@ -74,6 +90,7 @@ fn kill_broker(route: &mut Route) {
     route.broker.kill();
     route.daemon.freeze();
     route.broker.restart();
+    route.gateway.thaw();
     route.gateway.until_ready();
     route.daemon.thaw();
 }
@@ -81,7 +98,7 @@ fn kill_broker(route: &mut Route) {
 /// The same, with the daemon first: it must not give anything to a broker that would throw it away.
 #[test]
 fn a_broker_that_knows_no_gateway_gets_nothing() {
-    let mut route = own("forgotten", SPEED, Mode::Drain);
+    let mut route = own("forgotten", SIX_SECONDS);
     route.until_part_has_arrived(0.3);
     route.gateway.freeze();
     route.broker.kill();

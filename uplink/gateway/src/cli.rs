@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::{fs, io};
 
 use lexopt::prelude::*;
-use uplink::mqtt::Link;
+use uplink::mqtt::{Credentials, Link};
 use uplink::topic::Prefix;
 
 use crate::options::{Group, HttpUrl, Options};
@@ -157,7 +157,7 @@ impl Raw {
         let mut link = Link::parse(&broker, &client_id).map_err(usage("broker"))?;
         link.credentials = match (self.username, self.password_file) {
             (None, None) => None,
-            (Some(name), Some(path)) => Some((name, read_password(&path)?)),
+            (Some(username), Some(path)) => Some(Credentials { username, password: read_password(&path)? }),
             _ => return Err(usage_error("--username and --password-file go together: give both or none")),
         };
         let prefix = Prefix::new(self.prefix.as_deref().unwrap_or("ecu")).map_err(usage("prefix"))?;
@@ -263,9 +263,9 @@ mod tests {
         let path = std::env::temp_dir().join(format!("ecu-gateway-password-{}", std::process::id()));
         fs::write(&path, "secret\n").unwrap();
         let line = format!("--broker mqtt://b --print --username u --password-file {}", path.display());
-        let credentials = options(&line).link.credentials;
+        let credentials = options(&line).link.credentials.unwrap();
         fs::remove_file(&path).unwrap();
-        assert_eq!(credentials, Some(("u".to_owned(), "secret".to_owned())));
+        assert_eq!((credentials.username.as_str(), credentials.password.as_str()), ("u", "secret"));
     }
 
     #[test]

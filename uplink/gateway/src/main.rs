@@ -15,8 +15,7 @@ fn main() -> ExitCode {
         Ok(Command::Version) => return print(concat!("ecu-gateway ", env!("CARGO_PKG_VERSION"), "\n")),
         Err(error) => return fail(&error, error.exit_code()),
     };
-    let ansi = std::io::stderr().is_terminal();
-    tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(ansi).init();
+    tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal()).init();
     match run(options) {
         Ok(report) => {
             tracing::info!("stopped: {report}");
@@ -37,14 +36,12 @@ fn run(options: Options) -> Result<Report, GatewayError> {
 
 /// Ready at Ctrl-C or SIGTERM.
 async fn stopped() {
-    let (Ok(mut interrupt), Ok(mut terminate)) =
-        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
-    else {
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
         // Without handlers the signals end the process as they always do.
         return std::future::pending().await;
     };
     tokio::select! {
-        _ = interrupt.recv() => {}
+        Ok(()) = tokio::signal::ctrl_c() => {}
         _ = terminate.recv() => {}
     }
 }

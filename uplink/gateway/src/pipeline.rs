@@ -74,7 +74,7 @@ impl Pipeline {
             return Ok(Outcome::Missing(missing));
         }
         let put = self.put(topic, &vehicle, blocks).await?;
-        
+        self.outputs.flush().await.map_err(GatewayError::Print)?;
         for header in &put {
             self.seen.insert(&vehicle, header.identity);
             self.count(header);

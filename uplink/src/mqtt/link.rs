@@ -1,5 +1,6 @@
 //! Where the broker is and how to greet it.
 
+use core::fmt;
 use core::time::Duration;
 
 use rumqttc::{LastWill, MqttOptions, QoS};
@@ -12,13 +13,28 @@ pub struct Link {
     /// Unique at the broker; names the session that survives reconnections.
     pub client_id: String,
     /// User name and password, where the broker asks for them.
-    pub credentials: Option<(String, String)>,
+    pub credentials: Option<Credentials>,
     /// A packet at least this often; a link that stays silent for twice as long is given up. At least 1 s.
     pub keep_alive: Duration,
     /// Largest packet either way, bytes.
     pub packet_bytes_max: usize,
     /// Topic and payload that the broker publishes, retained, when the connection breaks off.
     pub will: Option<(String, Vec<u8>)>,
+}
+
+/// What a broker asks for. Never printed with the password.
+#[derive(Clone)]
+pub struct Credentials {
+    /// User name.
+    pub username: String,
+    /// Password, possibly empty.
+    pub password: String,
+}
+
+impl fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Credentials").field("username", &self.username).finish_non_exhaustive()
+    }
 }
 
 /// Why a text is not a broker's address.
@@ -83,8 +99,8 @@ impl Link {
         options.set_clean_session(false);
         options.set_keep_alive(self.keep_alive.max(Duration::from_secs(1)));
         options.set_max_packet_size(self.packet_bytes_max, self.packet_bytes_max);
-        if let Some((user, password)) = &self.credentials {
-            options.set_credentials(user, password);
+        if let Some(credentials) = &self.credentials {
+            options.set_credentials(&credentials.username, &credentials.password);
         }
         if let Some((topic, payload)) = &self.will {
             options.set_last_will(LastWill::new(topic, payload.clone(), QoS::AtLeastOnce, true));
@@ -104,6 +120,14 @@ mod tests {
         assert_eq!(broker("tcp://10.0.2.2:1884/"), Ok("10.0.2.2:1884".into()));
         assert_eq!(broker("mqtt://[::1]:1885"), Ok("::1:1885".into()));
         assert_eq!(broker("mqtt://[::1]"), Ok("::1:1883".into()));
+    }
+
+    #[test]
+    fn a_password_is_not_printed() {
+        let mut link = Link::parse("mqtt://x", "id").unwrap();
+        link.credentials = Some(Credentials { username: "car".into(), password: "secret".into() });
+        let text = format!("{link:?}");
+        assert!(text.contains("car") && !text.contains("secret"), "{text}");
     }
 
     #[test]

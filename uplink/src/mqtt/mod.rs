@@ -12,7 +12,7 @@ use rumqttc::{AsyncClient, ConnectionError, Event, EventLoop, MqttOptions};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-pub use link::{Link, UrlError};
+pub use link::{Credentials, Link, UrlError};
 pub use publisher::{Happened, Publisher};
 pub use subscriber::{Delivery, Received, Subscriber};
 
