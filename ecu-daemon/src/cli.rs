@@ -121,7 +121,9 @@ fn dispatch(mut arguments: lexopt::Parser) -> Result<(), Failure> {
         #[cfg(feature = "demo")]
         "demo" => crate::demo::command(arguments),
         #[cfg(not(feature = "demo"))]
-        "demo" => Err(Failure::new(exit::UNAVAILABLE, "this build has no demo; build with `--features demo`")),
+        "demo" => {
+            Err(Failure::new(exit::UNAVAILABLE, "this build has no demo; build with `--features demo`"))
+        }
         "help" => {
             print!("{HELP}");
             Ok(())
@@ -205,12 +207,17 @@ fn decode_command(mut arguments: lexopt::Parser) -> Result<(), Failure> {
                     "id" => can_decode::Matching::Id,
                     "pgn" => can_decode::Matching::Pgn,
                     other => {
-                        return Err(Failure::new(exit::USAGE, format!("--match {other:?} is not auto, id or pgn")));
+                        return Err(Failure::new(
+                            exit::USAGE,
+                            format!("--match {other:?} is not auto, id or pgn"),
+                        ));
                     }
                 }
             }
             // `--dbc a.dbc b.dbc log`: further DBC files need no --dbc of their own.
-            Value(file) if Path::new(&file).extension().is_some_and(|kind| kind.eq_ignore_ascii_case("dbc")) => {
+            Value(file)
+                if Path::new(&file).extension().is_some_and(|kind| kind.eq_ignore_ascii_case("dbc")) =>
+            {
                 dbc.push(PathBuf::from(file));
             }
             Value(file) if log.is_none() => log = Some(PathBuf::from(file)),
@@ -239,7 +246,8 @@ fn query_command(mut arguments: lexopt::Parser) -> Result<(), Failure> {
             other => return Err(other.unexpected().into()),
         }
     }
-    let store = store.ok_or_else(|| Failure::new(exit::USAGE, "query needs --store DB; see ecu-daemon --help"))?;
+    let store =
+        store.ok_or_else(|| Failure::new(exit::USAGE, "query needs --store DB; see ecu-daemon --help"))?;
     query::query(&store, &question)
 }
 

@@ -25,8 +25,10 @@ pub fn realtime() -> RealtimeNanos {
 /// When /proc is not mounted or does not hold one.
 pub fn boot_id() -> io::Result<BootId> {
     const FILE: &str = "/proc/sys/kernel/random/boot_id";
-    let text = std::fs::read_to_string(FILE).map_err(|error| io::Error::new(error.kind(), format!("{FILE}: {error}")))?;
-    BootId::from_str(text.trim()).map_err(|()| io::Error::other(format!("{FILE} holds {:?}, not a boot id", text.trim())))
+    let text = std::fs::read_to_string(FILE)
+        .map_err(|error| io::Error::new(error.kind(), format!("{FILE}: {error}")))?;
+    BootId::from_str(text.trim())
+        .map_err(|()| io::Error::other(format!("{FILE} holds {:?}, not a boot id", text.trim())))
 }
 
 /// A number that differs from process to process and from call to call, for jitter; not for secrets.

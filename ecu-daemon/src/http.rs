@@ -41,7 +41,9 @@ impl Http {
     /// When the address is taken or not ours; the error names it.
     pub async fn bind(address: SocketAddr, telemetry: Telemetry, status: Arc<Status>) -> io::Result<Self> {
         let listener = TcpListener::bind(address).await.map_err(|error| {
-            let text = format!("cannot listen on {address}: {error}; going on without metrics; choose another [http] listen");
+            let text = format!(
+                "cannot listen on {address}: {error}; going on without metrics; choose another [http] listen"
+            );
             io::Error::new(error.kind(), text)
         })?;
         if let Ok(bound) = listener.local_addr() {
@@ -98,7 +100,9 @@ fn answer(request: &Request<Incoming>, telemetry: &Telemetry, status: &Status) -
         return response;
     }
     match request.uri().path() {
-        "/metrics" => reply(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", telemetry.render(status)),
+        "/metrics" => {
+            reply(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", telemetry.render(status))
+        }
         // It answers, so it lives: the runtime that drives this also drives everything else that is asynchronous.
         "/healthz/live" => reply(StatusCode::OK, "application/json", "{\"live\":true}\n".to_owned()),
         "/healthz" | "/healthz/ready" => {
@@ -107,6 +111,10 @@ fn answer(request: &Request<Incoming>, telemetry: &Telemetry, status: &Status) -
             let body = serde_json::json!({ "ready": reasons.is_empty(), "reasons": reasons });
             reply(code, "application/json", format!("{body}\n"))
         }
-        _ => reply(StatusCode::NOT_FOUND, "text/plain", "try /metrics, /healthz/live or /healthz/ready\n".to_owned()),
+        _ => reply(
+            StatusCode::NOT_FOUND,
+            "text/plain",
+            "try /metrics, /healthz/live or /healthz/ready\n".to_owned(),
+        ),
     }
 }

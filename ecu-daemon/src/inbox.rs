@@ -154,12 +154,17 @@ mod tests {
 
     fn block(class: Class, len: usize, sealer: &mut Sealer) -> SealedBlock {
         let mut state = sealer.sequence() + 99;
-        sealer.body.extend(std::iter::repeat_with(|| {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-            (state >> 56) as u8
-        }).take(len));
+        sealer.body.extend(
+            std::iter::repeat_with(|| {
+                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                (state >> 56) as u8
+            })
+            .take(len),
+        );
         let schema = SchemaHash::default();
-        sealer.seal(Body { kind: Kind::Logs, class, schema, count: 1, span_ns: (0, 0), sealed_boot_ns: 0 }).unwrap()
+        sealer
+            .seal(Body { kind: Kind::Logs, class, schema, count: 1, span_ns: (0, 0), sealed_boot_ns: 0 })
+            .unwrap()
     }
 
     #[test]

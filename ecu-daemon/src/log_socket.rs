@@ -56,7 +56,10 @@ impl LogSocket {
         let left_over = std::fs::symlink_metadata(path).is_ok_and(|meta| meta.file_type().is_socket());
         let removed = if left_over { std::fs::remove_file(path) } else { Ok(()) };
         let socket = removed.and_then(|()| UnixDatagram::bind(path)).map_err(|error| {
-            let text = format!("cannot listen on {}: {error}; going on without; check [logs] socket", path.display());
+            let text = format!(
+                "cannot listen on {}: {error}; going on without; check [logs] socket",
+                path.display()
+            );
             io::Error::new(error.kind(), text)
         })?;
         Ok(Self { socket, path: path.to_owned() })
@@ -113,8 +116,9 @@ impl Drop for LogSocket {
 fn parse(bytes: &[u8]) -> Result<LogRecord, String> {
     let line: Line = serde_json::from_slice(bytes)
         .map_err(|error| format!("not a JSON object with \"level\" and \"msg\": {error}"))?;
-    let severity = Severity::from_name(&line.level)
-        .ok_or_else(|| format!("unknown level {:?}; use trace, debug, info, warn, error or fatal", line.level))?;
+    let severity = Severity::from_name(&line.level).ok_or_else(|| {
+        format!("unknown level {:?}; use trace, debug, info, warn, error or fatal", line.level)
+    })?;
     let (time_ns, clock) = match line.ts {
         // Seconds as a float keep microseconds until 2255; a writer's stamp is no better.
         Some(ts) if ts.is_finite() && ts.abs() < 9e9 => ((ts * 1e6) as i64 * 1_000, ClockSource::Recorded),

@@ -212,7 +212,10 @@ fn spawn<'scope, 'env>(
             shared.stored.notify_one();
         }
     };
-    Builder::new().name(name.to_owned()).spawn_scoped(scope, work).map_err(|error| RunError::System(name, error))
+    Builder::new()
+        .name(name.to_owned())
+        .spawn_scoped(scope, work)
+        .map_err(|error| RunError::System(name, error))
 }
 
 /// Everything asynchronous, until the last block is acknowledged, or stored where there is no uplink.
@@ -291,10 +294,11 @@ async fn give_up(stop: &Stop, patience: Duration) {
 
 /// SIGINT and SIGTERM ask for a stop; ends only when signals cannot be had.
 async fn signals(stop: &Stop) -> io::Error {
-    let (mut interrupt, mut terminate) = match (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) {
-        (Ok(interrupt), Ok(terminate)) => (interrupt, terminate),
-        (Err(error), _) | (_, Err(error)) => return error,
-    };
+    let (mut interrupt, mut terminate) =
+        match (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) {
+            (Ok(interrupt), Ok(terminate)) => (interrupt, terminate),
+            (Err(error), _) | (_, Err(error)) => return error,
+        };
     loop {
         tokio::select! {
             _ = interrupt.recv() => {}

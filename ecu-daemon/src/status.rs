@@ -60,7 +60,8 @@ impl BusCounts {
     /// Whether every frame received is accounted for, given what the engine made of its share. True only while
     /// nothing is between the two, so at rest.
     pub const fn balanced(&self, engine: &BusBooks) -> bool {
-        self.received == engine.taken() + self.dropped_kernel + self.dropped_queue + self.malformed + self.filtered
+        self.received
+            == engine.taken() + self.dropped_kernel + self.dropped_queue + self.malformed + self.filtered
     }
 }
 

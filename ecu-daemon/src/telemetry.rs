@@ -39,7 +39,10 @@ impl Telemetry {
 }
 
 fn describe() {
-    describe_counter!("ecu_daemon_frames_received_total", "Frames that the kernel or a recording had for the bus.");
+    describe_counter!(
+        "ecu_daemon_frames_received_total",
+        "Frames that the kernel or a recording had for the bus."
+    );
     describe_counter!(
         "ecu_daemon_frames_total",
         "What became of them: decoded, unmatched, control (remote and error frames), filtered, malformed, \
@@ -61,13 +64,19 @@ fn describe() {
     describe_gauge!("ecu_daemon_ring_bytes", "Bytes that blocks take in the ring's file.");
     describe_gauge!("ecu_daemon_ring_bytes_max", "Bound of the ring's file.");
     describe_counter!("ecu_daemon_ring_commit_failures_total", "Commits that failed.");
-    describe_counter!("ecu_daemon_writer_dropped_records_total", "Records dropped because the card did not keep up.");
+    describe_counter!(
+        "ecu_daemon_writer_dropped_records_total",
+        "Records dropped because the card did not keep up."
+    );
     describe_gauge!("ecu_daemon_uplink_connected", "Whether the broker has accepted the connection.");
     describe_counter!("ecu_daemon_uplink_connects_total", "Connections made.");
     describe_counter!("ecu_daemon_uplink_batches_total", "Batches sent and acked.");
     describe_counter!("ecu_daemon_uplink_sent_bytes_total", "Bytes of batches, repeated ones included.");
     describe_gauge!("ecu_daemon_uplink_in_flight", "Batches under way.");
-    describe_gauge!("ecu_daemon_config_problems", "Problems of configuration and DBC files that it runs in spite of.");
+    describe_gauge!(
+        "ecu_daemon_config_problems",
+        "Problems of configuration and DBC files that it runs in spite of."
+    );
     describe_gauge!("process_resident_memory_bytes", "Resident memory of the process.");
 }
 
@@ -89,7 +98,8 @@ fn buses(status: &Status) {
             counter!("ecu_daemon_frames_total", "bus" => name.clone(), "outcome" => outcome).absolute(value);
         }
         counter!("ecu_daemon_frames_short_total", "bus" => name.clone()).absolute(books.short);
-        counter!("ecu_daemon_contexts_malformed_total", "bus" => name.clone()).absolute(books.contexts_malformed);
+        counter!("ecu_daemon_contexts_malformed_total", "bus" => name.clone())
+            .absolute(books.contexts_malformed);
         gauge!("ecu_daemon_bus_open", "bus" => name.clone()).set(f64::from(u8::from(bus.open.load(Relaxed))));
     }
     gauge!("ecu_daemon_config_problems").set(status.config_problems as f64);
@@ -105,7 +115,9 @@ fn records(status: &Status) {
     counter!("ecu_daemon_blocks_sealed_total").absolute(engine.blocks);
     counter!("ecu_daemon_blocks_sealed_bytes_total").absolute(engine.block_bytes);
     let logs = &status.logs;
-    for (outcome, value) in [("received", &logs.received), ("malformed", &logs.malformed), ("dropped", &logs.dropped)] {
+    for (outcome, value) in
+        [("received", &logs.received), ("malformed", &logs.malformed), ("dropped", &logs.dropped)]
+    {
         counter!("ecu_daemon_log_lines_total", "outcome" => outcome).absolute(value.load(Relaxed));
     }
 }

@@ -225,7 +225,9 @@ impl UplinkTask<'_> {
             .collect();
         let reason = match left {
             Left::Broken(error) => Some(error.to_string()),
-            Left::Silent => Some(format!("{} acknowledged nothing for {ACK_WITHIN:?}", self.config.link.broker())),
+            Left::Silent => {
+                Some(format!("{} acknowledged nothing for {ACK_WITHIN:?}", self.config.link.broker()))
+            }
             Left::Done | Left::Stopped => None,
         };
         if let Some(reason) = &reason {

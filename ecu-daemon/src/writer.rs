@@ -77,7 +77,8 @@ impl<'a> Writer<'a> {
                 close |= matches!(request, Request::Close);
                 self.serve(request);
             }
-            let due = |since: Option<Instant>| since.is_some_and(|since| since.elapsed() >= self.commit_after);
+            let due =
+                |since: Option<Instant>| since.is_some_and(|since| since.elapsed() >= self.commit_after);
             // Acknowledgements are gathered like blocks: one that a power cut takes costs a repetition, not data.
             let blocks_due = due(taken.oldest) || !self.pending.is_empty();
             if close || taken.urgent || taken.finished || blocks_due || due(self.acked_at) {

@@ -70,7 +70,8 @@ fn lease_all(ring: &mut RingFile) -> Vec<(Lease, Vec<u8>)> {
 #[test]
 fn only_an_acknowledgement_frees_a_block() {
     let mut bench = Bench::new();
-    let blocks = [bench.block(Class::Live, 100), bench.block(Class::Critical, 100), bench.block(Class::Live, 100)];
+    let blocks =
+        [bench.block(Class::Live, 100), bench.block(Class::Critical, 100), bench.block(Class::Live, 100)];
     let mut ring = bench.open(ROOMY);
     store(&mut ring, &blocks);
 
@@ -92,10 +93,10 @@ fn only_an_acknowledgement_frees_a_block() {
     let total = ring.books().total();
     assert_eq!((total.sealed.records, total.acked.records, total.waiting.records), (30, 10, 20));
     let again = lease_all(&mut ring);
-    assert_eq!(again.iter().map(|(_, bytes)| bytes.as_slice()).collect::<Vec<_>>(), [
-        blocks[0].bytes(),
-        blocks[2].bytes()
-    ]);
+    assert_eq!(
+        again.iter().map(|(_, bytes)| bytes.as_slice()).collect::<Vec<_>>(),
+        [blocks[0].bytes(), blocks[2].bytes()]
+    );
 }
 
 #[test]
@@ -184,7 +185,10 @@ fn a_file_that_is_no_ring_is_named_and_set_aside() {
         std::fs::remove_file(bench.path()).unwrap();
     };
     check(&[b'x'; 5000], "not a database");
-    check(b"SQLite format 3\0 but not really, only its first line, and then something else entirely", "not a database");
+    check(
+        b"SQLite format 3\0 but not really, only its first line, and then something else entirely",
+        "not a database",
+    );
 
     let other = bench.folder.path().join("other.db");
     rusqlite_file(&other);
@@ -193,7 +197,9 @@ fn a_file_that_is_no_ring_is_named_and_set_aside() {
 
 fn rusqlite_file(path: &Path) {
     let connection = rusqlite::Connection::open(path).unwrap();
-    connection.execute_batch("CREATE TABLE photos (id INTEGER PRIMARY KEY); PRAGMA user_version = 7;").unwrap();
+    connection
+        .execute_batch("CREATE TABLE photos (id INTEGER PRIMARY KEY); PRAGMA user_version = 7;")
+        .unwrap();
 }
 
 #[test]

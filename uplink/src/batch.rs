@@ -71,7 +71,8 @@ pub enum BatchError {
 /// [`BatchError`]
 pub fn decode<'a>(payload: &'a [u8], topic_vehicle: &VehicleId) -> Result<Vec<&'a [u8]>, BatchError> {
     let truncated = || BatchError::Truncated(payload.len());
-    let Some((magic, rest)) = payload.split_at_checked(MAGIC.len()).filter(|(magic, _)| *magic == MAGIC) else {
+    let Some((magic, rest)) = payload.split_at_checked(MAGIC.len()).filter(|(magic, _)| *magic == MAGIC)
+    else {
         return Err(BatchError::Magic(payload[..payload.len().min(4)].to_vec()));
     };
     debug_assert_eq!(magic, MAGIC);
@@ -104,7 +105,11 @@ pub fn decode<'a>(payload: &'a [u8], topic_vehicle: &VehicleId) -> Result<Vec<&'
 
 /// The records that the headers of a batch's blocks announce, for counting what was refused.
 pub fn records(blocks: &[&[u8]]) -> u64 {
-    blocks.iter().filter_map(|block| BlockHeader::read(block).ok()).map(|(header, _)| u64::from(header.count)).sum()
+    blocks
+        .iter()
+        .filter_map(|block| BlockHeader::read(block).ok())
+        .map(|(header, _)| u64::from(header.count))
+        .sum()
 }
 
 #[cfg(test)]

@@ -23,7 +23,9 @@ pub struct Prefix(String);
 
 /// Why a text is not a name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{what} {text:?} must be 1 to {NAME_BYTES_MAX} bytes of letters, digits, '-', '_', '.' or ':'{slash}")]
+#[error(
+    "{what} {text:?} must be 1 to {NAME_BYTES_MAX} bytes of letters, digits, '-', '_', '.' or ':'{slash}"
+)]
 pub struct NameError {
     what: &'static str,
     text: String,
@@ -132,7 +134,10 @@ mod tests {
         let vehicle = VehicleId::new("WVW-1.a:2_3").unwrap();
         let hash = SchemaHash([0xAB; 16]);
         assert_eq!(prefix.blocks(&vehicle, Class::Live), "fleet/eu/WVW-1.a:2_3/blocks/2");
-        assert_eq!(prefix.parse("fleet/eu/WVW-1.a:2_3/blocks/2"), Some(Topic::Blocks(vehicle.clone(), Class::Live)));
+        assert_eq!(
+            prefix.parse("fleet/eu/WVW-1.a:2_3/blocks/2"),
+            Some(Topic::Blocks(vehicle.clone(), Class::Live))
+        );
         assert_eq!(prefix.parse(&prefix.status(&vehicle)), Some(Topic::Status(vehicle)));
         assert_eq!(prefix.parse(&prefix.schema(hash)), Some(Topic::Schema(hash)));
     }
@@ -141,8 +146,16 @@ mod tests {
     fn what_is_not_ours_is_none() {
         let prefix = Prefix::new("ecu").unwrap();
         let strangers = [
-            "", "ecu", "ecu/", "ecux/v/blocks/1", "ecu/v/blocks/9", "ecu/v/blocks/1/more", "ecu/v/blocks", "ecu//status",
-            "ecu/schema/12", "other/v/status",
+            "",
+            "ecu",
+            "ecu/",
+            "ecux/v/blocks/1",
+            "ecu/v/blocks/9",
+            "ecu/v/blocks/1/more",
+            "ecu/v/blocks",
+            "ecu//status",
+            "ecu/schema/12",
+            "other/v/status",
         ];
         for topic in strangers {
             assert_eq!(prefix.parse(topic), None, "{topic}");

@@ -4,8 +4,8 @@ use std::io;
 
 use can_decode::{BootNanos, TraceContext};
 use store::block::{
-    Body, Class, ClockSource, Kind, LogRecord, LogsBuilder, SamplesBuilder, SchemaHash, SealedBlock, Sealer, Severity,
-    SpanRecord, SpansBuilder,
+    Body, Class, ClockSource, Kind, LogRecord, LogsBuilder, SamplesBuilder, SchemaHash, SealedBlock, Sealer,
+    Severity, SpanRecord, SpansBuilder,
 };
 
 use crate::books::RecordBooks;
@@ -98,7 +98,9 @@ impl Collector {
         now: BootNanos,
         perform: &mut impl FnMut(Action),
     ) {
-        if self.samples.samples() >= self.limits.samples_max || self.samples.row(message, time_ns, clock).is_err() {
+        if self.samples.samples() >= self.limits.samples_max
+            || self.samples.row(message, time_ns, clock).is_err()
+        {
             self.seal_samples(now, perform);
             // An empty block takes any row.
             let _ = self.samples.row(message, time_ns, clock);
@@ -204,7 +206,8 @@ impl Collector {
         let Some(span_ns) = builder.span_ns() else { return };
         let count = builder.len() as u32;
         builder.encode(&mut self.sealer.body);
-        let body = Body { schema: SchemaHash::default(), ..self.body(Kind::Logs, class, count, span_ns, now) };
+        let body =
+            Body { schema: SchemaHash::default(), ..self.body(Kind::Logs, class, count, span_ns, now) };
         seal(&mut self.sealer, body, &mut self.log_books, perform);
     }
 

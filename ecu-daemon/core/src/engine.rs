@@ -46,7 +46,8 @@ impl Engine {
         let message = tables.first_message + usize::from(index.0);
         let collector = &mut self.collector;
         collector.row(message, record.stamp.ns, record.stamp.clock, now, perform);
-        let decoded = tables.table.decode(index, frame, |signal, raw| collector.value(message, signal, raw.0));
+        let decoded =
+            tables.table.decode(index, frame, |signal, raw| collector.value(message, signal, raw.0));
         books.short += u64::from(decoded.short);
         match tables.table.message(index).trace_context(frame) {
             Some(Ok(context)) if context.flags.sampled() => {

@@ -3,8 +3,8 @@
 
 mod car;
 
-use car::{BRAKE, SPEED, STRANGER, engine, record, replay_ms};
 use can_decode::{BootNanos, CanId, Frame, FrameFlags};
+use car::{BRAKE, SPEED, STRANGER, engine, record, replay_ms};
 use ecu_core::{Action, Engine};
 use proptest::prelude::*;
 use store::block::{Class, ClockSource, Kind, LogRecord, Records, SealedBlock, Severity, open};

@@ -105,7 +105,13 @@ pub struct Candump {
 impl Candump {
     /// Frames of `interface` (all when `None`) in the file at `path`, for the bus with index `bus`.
     pub fn new(bus: usize, path: &Path, interface: Option<&str>) -> Self {
-        Self { bus, interface: interface.map(str::to_owned), lines: Lines::new(path), reported: 0, ended: false }
+        Self {
+            bus,
+            interface: interface.map(str::to_owned),
+            lines: Lines::new(path),
+            reported: 0,
+            ended: false,
+        }
     }
 
     fn report(&mut self, error: &dyn std::fmt::Display) -> Recorded {
@@ -189,7 +195,8 @@ mod tests {
         encoder.finish().unwrap()
     }
 
-    const LOG: &[u8] = b"(1.000000) can0 123#0102\r\n\n(1.000100) can1 00000123##1AABB\n(1.5) can0 zzz\n(2.0) can0 7FF#";
+    const LOG: &[u8] =
+        b"(1.000000) can0 123#0102\r\n\n(1.000100) can1 00000123##1AABB\n(1.5) can0 zzz\n(2.0) can0 7FF#";
 
     #[test]
     fn every_line_is_a_frame_filtered_or_malformed() {

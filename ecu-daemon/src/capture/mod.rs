@@ -14,8 +14,8 @@ use heapless::spsc::Producer;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 pub use candump::{Candump, Lines};
-pub use player::{Player, Recorded, Recording};
 use player::Played;
+pub use player::{Player, Recorded, Recording};
 pub use socket::Socket;
 
 use crate::clock;
@@ -107,7 +107,11 @@ impl<'a> Capture<'a> {
                 Source::Drive => status.buses[index].open.store(true, Relaxed),
             }
         }
-        Self { sockets, players, queue: Outlet { producer, engine, status, pushed: false, woken_at: BootNanos(i64::MIN) } }
+        Self {
+            sockets,
+            players,
+            queue: Outlet { producer, engine, status, pushed: false, woken_at: BootNanos(i64::MIN) },
+        }
     }
 
     /// Whether every source is a recording: then nothing need ever be dropped, because all of them can wait.
@@ -157,8 +161,12 @@ impl<'a> Capture<'a> {
         if wait.is_zero() {
             return;
         }
-        let mut polled: Vec<PollFd<'_>> =
-            self.sockets.iter().filter_map(Socket::fd).map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)).collect();
+        let mut polled: Vec<PollFd<'_>> = self
+            .sockets
+            .iter()
+            .filter_map(Socket::fd)
+            .map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN))
+            .collect();
         let timeout = Timespec { tv_sec: wait.as_secs() as i64, tv_nsec: i64::from(wait.subsec_nanos()) };
         // Interrupted or refused, the loop looks again after at most this long all the same.
         if poll(&mut polled, Some(&timeout)).is_err() {

@@ -107,7 +107,11 @@ impl Socket {
                 }
                 match parse(packet.payload) {
                     Some(frame) => {
-                        queue.push(FrameRecord { bus: BusIndex(self.bus as u16), stamp: stamp(&packet), frame });
+                        queue.push(FrameRecord {
+                            bus: BusIndex(self.bus as u16),
+                            stamp: stamp(&packet),
+                            frame,
+                        });
                     }
                     None => {
                         let counters = &queue.status.buses[self.bus];
@@ -151,7 +155,9 @@ impl Socket {
         self.try_at = BootNanos(now.0.saturating_add(RETRY_AFTER.as_nanos() as i64));
         if self.reported.as_deref() != Some(error.as_str()) {
             let interface = &self.interface;
-            warn!("{what} {interface}: {error}; is it there and up (`ip link set {interface} up`)? Trying every second");
+            warn!(
+                "{what} {interface}: {error}; is it there and up (`ip link set {interface} up`)? Trying every second"
+            );
             self.reported = Some(error);
         }
     }

@@ -60,7 +60,8 @@ impl Check<'_> {
             let span = bus.span();
             let bus = self.bus(&span, bus.into_inner());
             if buses.iter().any(|other| other.name == bus.name) {
-                let text = format!("a second bus is named {:?}; give it a name of its own with `name = `", bus.name);
+                let text =
+                    format!("a second bus is named {:?}; give it a name of its own with `name = `", bus.name);
                 self.fatal.push(self.file.problem(Some(span), text));
             }
             buses.push(bus);
@@ -143,7 +144,7 @@ fn read_dbc(path: &Path) -> Result<(Database, Vec<Problem>), Problem> {
         let text = format!("cannot read the DBC file: {error}; its messages are not decoded");
         Problem::error(file.clone(), None, text)
     })?;
-    let (database, findings) =
-        dbc::read(&file, &bytes).map_err(|error| Problem::error(file.clone(), Some(error.line), error.text))?;
+    let (database, findings) = dbc::read(&file, &bytes)
+        .map_err(|error| Problem::error(file.clone(), Some(error.line), error.text))?;
     Ok((database, findings.into_iter().map(|finding| Problem::finding(&file, finding)).collect()))
 }

@@ -116,9 +116,13 @@ impl Config {
     /// As for [`Self::read`].
     pub fn parse(name: &str, text: &str, folder: &Path) -> Result<(Self, Vec<Problem>), Vec<Problem>> {
         let file = File { name: name.to_owned(), text };
-        let raw: raw::Raw = toml::from_str(text).map_err(|error| {
-            vec![file.problem(error.span(), format!("{}; see systemd/config.toml for the keys", error.message()))]
-        })?;
+        let raw: raw::Raw =
+            toml::from_str(text).map_err(|error| {
+                vec![file.problem(
+                    error.span(),
+                    format!("{}; see systemd/config.toml for the keys", error.message()),
+                )]
+            })?;
         let mut check = Check { file, folder, fatal: Vec::new(), tolerable: Vec::new() };
         let config = check.config(raw);
         if check.fatal.is_empty() { Ok((config, check.tolerable)) } else { Err(check.fatal) }
@@ -166,13 +170,25 @@ impl Check<'_> {
         value
     }
 
-    fn time(&mut self, value: Option<Spanned<units::Time>>, default: u64, allowed: (u64, u64), range: &str) -> Duration {
+    fn time(
+        &mut self,
+        value: Option<Spanned<units::Time>>,
+        default: u64,
+        allowed: (u64, u64),
+        range: &str,
+    ) -> Duration {
         let ms = |ms| Duration::from_millis(ms);
         let value = value.map(|value| Spanned::new(value.span(), value.get_ref().0));
         self.bounded(value, ms(default), ms(allowed.0)..=ms(allowed.1), range)
     }
 
-    fn size(&mut self, value: Option<Spanned<units::Size>>, default: u64, allowed: (u64, u64), range: &str) -> u64 {
+    fn size(
+        &mut self,
+        value: Option<Spanned<units::Size>>,
+        default: u64,
+        allowed: (u64, u64),
+        range: &str,
+    ) -> u64 {
         let value = value.map(|value| Spanned::new(value.span(), value.get_ref().0));
         self.bounded(value, default, allowed.0..=allowed.1, range)
     }
@@ -229,15 +245,24 @@ impl Check<'_> {
         let in_flight = self.bounded(raw.in_flight, 8, 1..=256, "1 to 256");
         let shutdown_upload = self.time(raw.shutdown_upload, 5_000, (0, 600_000), "0s to 10min");
         if let (None, Some(path)) = (&raw.username, &raw.password_file) {
-            self.fatal.push(self.file.problem(Some(path.span()), "a password_file needs a username beside it"));
+            self.fatal
+                .push(self.file.problem(Some(path.span()), "a password_file needs a username beside it"));
         }
         let password = raw.password_file.and_then(|path| self.password(&path));
         let span = raw.broker.span();
         match Link::parse(raw.broker.get_ref(), client_id.as_str()) {
             Ok(mut link) => {
                 link.keep_alive = keep_alive;
-                link.credentials = raw.username.map(|username| Credentials { username, password: password.unwrap_or_default() });
-                Some(Uplink { link, prefix, batch_bytes: batch_bytes as usize, in_flight: in_flight.into(), shutdown_upload })
+                link.credentials = raw
+                    .username
+                    .map(|username| Credentials { username, password: password.unwrap_or_default() });
+                Some(Uplink {
+                    link,
+                    prefix,
+                    batch_bytes: batch_bytes as usize,
+                    in_flight: in_flight.into(),
+                    shutdown_upload,
+                })
             }
             Err(error) => {
                 self.fatal.push(self.file.problem(Some(span), error));

@@ -44,7 +44,10 @@ fn problems_name_file_line_and_remedy() {
         ("[uplink]\nprefix = \"x\"", "car.toml:1: error: missing field `broker`"),
         ("[http]\nlisten = \"here\"", "car.toml:2: error: \"here\" is not an address"),
         ("[[bus]]\nkind = \"lin\"", "unknown variant `lin`"),
-        ("[[bus]]\nkind = \"replay\"\nfile = \"x\"\nspeed = 0.0", "car.toml:1: error: speed 0 is not above 0"),
+        (
+            "[[bus]]\nkind = \"replay\"\nfile = \"x\"\nspeed = 0.0",
+            "car.toml:1: error: speed 0 is not above 0",
+        ),
         ("[[bus]]\nkind = \"socketcan\"\ninterface = \"a/b\"", "car.toml:1: error: interface \"a/b\""),
         ("vehicle = [", "car.toml:1: error:"),
         (
@@ -72,7 +75,10 @@ fn problems_name_file_line_and_remedy() {
 
 #[test]
 fn all_problems_are_told_at_once() {
-    assert_eq!(problems("[store]\nmax_bytes = \"1 MiB\"\ncommit_after = \"1ms\"\n[http]\nlisten = \"x\"").len(), 3);
+    assert_eq!(
+        problems("[store]\nmax_bytes = \"1 MiB\"\ncommit_after = \"1ms\"\n[http]\nlisten = \"x\"").len(),
+        3
+    );
 }
 
 #[test]

@@ -31,7 +31,9 @@ impl<'de> Deserialize<'de> for Time {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         humantime::parse_duration(&text).map(Self).map_err(|error| {
-            D::Error::custom(format!("{text:?} is not a duration ({error}); write a whole number and us, ms, s, min or h"))
+            D::Error::custom(format!(
+                "{text:?} is not a duration ({error}); write a whole number and us, ms, s, min or h"
+            ))
         })
     }
 }

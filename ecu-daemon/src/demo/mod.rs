@@ -78,7 +78,10 @@ pub fn command(mut arguments: lexopt::Parser) -> Result<(), Failure> {
     if summary.is_good() {
         Ok(())
     } else {
-        Err(Failure::new(exit::SOFTWARE, "the books do not balance; please report this with the summary above"))
+        Err(Failure::new(
+            exit::SOFTWARE,
+            "the books do not balance; please report this with the summary above",
+        ))
     }
 }
 
@@ -154,8 +157,10 @@ fn config(broker: &str, folder: &Path) -> Config {
 
 /// The gateway in a thread with a runtime of its own, as if it were another machine.
 fn start_gateway(broker: &str) -> Result<(Arc<Counters>, Arc<Stop>), Failure> {
-    let unavailable = |error: &dyn std::fmt::Display| Failure::new(exit::UNAVAILABLE, format!("gateway: {error}"));
-    let link = Link::parse(&format!("mqtt://{broker}"), "demo-gateway").map_err(|error| unavailable(&error))?;
+    let unavailable =
+        |error: &dyn std::fmt::Display| Failure::new(exit::UNAVAILABLE, format!("gateway: {error}"));
+    let link =
+        Link::parse(&format!("mqtt://{broker}"), "demo-gateway").map_err(|error| unavailable(&error))?;
     let prefix = Prefix::new("ecu").map_err(|error| unavailable(&error))?;
     let gateway = Gateway::new(Options::new(link, prefix)).map_err(|error| unavailable(&error))?;
     let counters = gateway.counters();

@@ -47,7 +47,15 @@ impl DriveRecording {
             socket.set_nonblocking(true)?;
             Ok(socket)
         });
-        Self { drive, began, path: path.to_owned(), socket: socket.ok(), waiting: VecDeque::new(), sent, handed_out: false }
+        Self {
+            drive,
+            began,
+            path: path.to_owned(),
+            socket: socket.ok(),
+            waiting: VecDeque::new(),
+            sent,
+            handed_out: false,
+        }
     }
 
     fn line(&self, log: &DriveLog) -> String {
@@ -55,7 +63,9 @@ impl DriveRecording {
         let mut line = serde_json::json!({
             "level": log.level, "service": log.service, "msg": log.message, "ts": seconds,
         });
-        for (name, id) in [("trace_id", log.trace_id.map(|id| hex(&id))), ("span_id", log.span_id.map(|id| hex(&id)))] {
+        for (name, id) in
+            [("trace_id", log.trace_id.map(|id| hex(&id))), ("span_id", log.span_id.map(|id| hex(&id)))]
+        {
             if let Some(id) = id {
                 line[name] = id.into();
             }
@@ -74,7 +84,8 @@ impl DriveRecording {
             }
         }
         while let Some(line) = self.waiting.front() {
-            let Some(Ok(_)) = self.socket.as_ref().map(|socket| socket.send_to(line.as_bytes(), &self.path)) else {
+            let Some(Ok(_)) = self.socket.as_ref().map(|socket| socket.send_to(line.as_bytes(), &self.path))
+            else {
                 break;
             };
             self.waiting.pop_front();

@@ -42,7 +42,8 @@ impl Summary {
         let (samples, spans, logs) = (counters.samples.get(), counters.spans.get(), counters.logs.get());
         let records = engine.samples.taken + engine.spans.taken + engine.logs.taken;
         // Each stage against the one before it: what went in and did not come out.
-        let lost = frames.abs_diff(taken) + logs_sent.abs_diff(engine.logs.taken)
+        let lost = frames.abs_diff(taken)
+            + logs_sent.abs_diff(engine.logs.taken)
             + records.abs_diff(samples + spans + logs);
         let balanced = status.balanced() && received == frames && lost == 0;
         let mut lines = Vec::new();
@@ -58,17 +59,25 @@ impl Summary {
                 bus.dropped_kernel + bus.dropped_queue
             ));
         }
-        for (kind, books, out) in
-            [("samples", engine.samples, samples), ("spans", engine.spans, spans), ("logs", engine.logs, logs)]
-        {
-            lines.push(format!("  {kind:8} taken {} = sealed {} + failed {}; at the gateway {out}", books.taken,
-                books.sealed, books.failed));
+        for (kind, books, out) in [
+            ("samples", engine.samples, samples),
+            ("spans", engine.spans, spans),
+            ("logs", engine.logs, logs),
+        ] {
+            lines.push(format!(
+                "  {kind:8} taken {} = sealed {} + failed {}; at the gateway {out}",
+                books.taken, books.sealed, books.failed
+            ));
         }
         let total = store.books.total();
         let evicted: u64 = total.evicted.iter().map(|tally| tally.records).sum();
         lines.push(format!(
             "  ring     sealed {} records = acked {} + waiting {} + evicted {evicted}; {} blocks, {} bytes",
-            total.sealed.records, total.acked.records, total.waiting.records, total.sealed.blocks, engine.block_bytes
+            total.sealed.records,
+            total.acked.records,
+            total.waiting.records,
+            total.sealed.blocks,
+            engine.block_bytes
         ));
         lines.push(format!(
             "  uplink   {} batches sent, {} acknowledged, {} connections; gateway: {} batches, {} blocks, {} repeated",
@@ -103,8 +112,15 @@ impl Summary {
         format!(
             "{{\"books_balanced\":{},\"frames\":{},\"samples\":{},\"spans\":{},\"logs\":{},\"wire_bytes\":{},\
              \"wire_bytes_per_sample\":{:.4},\"rss_bytes\":{},\"lost\":{}}}",
-            self.balanced, self.frames, self.samples, self.spans, self.logs, self.wire_bytes, self.per_sample(),
-            self.rss_bytes, self.lost
+            self.balanced,
+            self.frames,
+            self.samples,
+            self.spans,
+            self.logs,
+            self.wire_bytes,
+            self.per_sample(),
+            self.rss_bytes,
+            self.lost
         )
     }
 }

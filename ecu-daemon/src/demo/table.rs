@@ -42,7 +42,11 @@ impl Table {
     pub(super) fn print(&mut self, status: &Status, counters: &Counters) {
         let text = if self.in_place { self.screen(status, counters) } else { self.line(status, counters) };
         // A terminal that is gone does not keep the drive from ending.
-        let _ = if self.to_stderr { io::stderr().write_all(text.as_bytes()) } else { io::stdout().write_all(text.as_bytes()) };
+        let _ = if self.to_stderr {
+            io::stderr().write_all(text.as_bytes())
+        } else {
+            io::stdout().write_all(text.as_bytes())
+        };
         let _ = io::stdout().flush();
     }
 
@@ -82,13 +86,18 @@ impl Table {
 
     fn screen(&mut self, status: &Status, counters: &Counters) -> String {
         let (frames, samples, bytes) = self.rates(status);
-        let (engine, store, uplink) = (status.engine().clone(), status.store().clone(), status.uplink().clone());
+        let (engine, store, uplink) =
+            (status.engine().clone(), status.store().clone(), status.uplink().clone());
         let mut text = String::new();
         let elapsed = self.started.elapsed().min(self.length).as_secs_f64();
         let part = elapsed / self.length.as_secs_f64();
         let bar: String = (0..30).map(|i| if f64::from(i) < part * 30.0 { '#' } else { '.' }).collect();
         // Writing to a String cannot fail; the results are dropped.
-        let _ = writeln!(text, "ecu-daemon demo  [{bar}] {elapsed:.0} of {} s   Ctrl-C ends it", self.length.as_secs());
+        let _ = writeln!(
+            text,
+            "ecu-daemon demo  [{bar}] {elapsed:.0} of {} s   Ctrl-C ends it",
+            self.length.as_secs()
+        );
         if let Some(http) = status.http.get() {
             let _ = writeln!(text, "http://{http}/metrics   http://{http}/healthz/ready");
         }
@@ -110,24 +119,34 @@ impl Table {
         let _ = writeln!(
             text,
             "engine   {samples:.0} samples/s, {} samples, {} spans, {} logs; {} blocks, {:.3} bytes a sample",
-            engine.samples.taken, engine.spans.taken, engine.logs.taken, engine.blocks,
+            engine.samples.taken,
+            engine.spans.taken,
+            engine.logs.taken,
+            engine.blocks,
             engine.sample_bytes as f64 / engine.samples.sealed.max(1) as f64
         );
         let _ = writeln!(
             text,
             "ring     {} blocks stored, {} acknowledged, {} waiting, {} evicted; {} KiB",
-            total.sealed.blocks, total.acked.blocks, total.waiting.blocks,
-            total.evicted.iter().map(|tally| tally.blocks).sum::<u64>(), store.fill.0 >> 10
+            total.sealed.blocks,
+            total.acked.blocks,
+            total.waiting.blocks,
+            total.evicted.iter().map(|tally| tally.blocks).sum::<u64>(),
+            store.fill.0 >> 10
         );
         let _ = writeln!(
             text,
             "link     {}, {bytes:.0} bytes/s, {} KiB sent, {} batches under way",
-            if uplink.connected { "up" } else { "down" }, uplink.sent_bytes >> 10, uplink.in_flight
+            if uplink.connected { "up" } else { "down" },
+            uplink.sent_bytes >> 10,
+            uplink.in_flight
         );
         let _ = writeln!(
             text,
             "gateway  {} samples, {} spans, {} logs",
-            counters.samples.get(), counters.spans.get(), counters.logs.get()
+            counters.samples.get(),
+            counters.spans.get(),
+            counters.logs.get()
         );
         // Up to where the last table began, each line cleared to its end.
         let up = if self.lines > 0 { format!("\x1b[{}A", self.lines) } else { String::new() };

@@ -59,7 +59,10 @@ pub fn decode(dbc: &[PathBuf], matching: Matching, log: &Path) -> Result<(), Fai
     }
     out.flush().map_err(|error| Failure::output(&error))?;
     if malformed > 0 {
-        return Err(Failure::new(exit::DATA, format!("{malformed} lines of {} are no frames", log.display())));
+        return Err(Failure::new(
+            exit::DATA,
+            format!("{malformed} lines of {} are no frames", log.display()),
+        ));
     }
     Ok(())
 }
@@ -104,7 +107,10 @@ fn write_message(out: &mut impl Write, table: &DecodeTable, frame: &Frame) -> io
     if let Some(Ok(context)) = message.trace_context(frame) {
         let (trace_id, span_id) = (hex(&context.trace_id), hex(&context.span_id));
         let flags = context.flags.0;
-        write!(out, ",\"trace\":{{\"trace_id\":\"{trace_id}\",\"span_id\":\"{span_id}\",\"flags\":{flags}}}")?;
+        write!(
+            out,
+            ",\"trace\":{{\"trace_id\":\"{trace_id}\",\"span_id\":\"{span_id}\",\"flags\":{flags}}}"
+        )?;
     }
     Ok(())
 }

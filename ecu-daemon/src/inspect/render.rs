@@ -68,7 +68,9 @@ mod tests {
 
     #[test]
     fn numbers_are_exact() {
-        for (value, expected) in [(-2.5, "-2.5"), (0.1, "0.1"), (1e300, "1e300"), (f64::NAN, "null"), (3.0, "3.0")] {
+        for (value, expected) in
+            [(-2.5, "-2.5"), (0.1, "0.1"), (1e300, "1e300"), (f64::NAN, "null"), (3.0, "3.0")]
+        {
             assert_eq!(text(|out| json_float(out, value)), expected);
         }
         assert_eq!(text(|out| raw_integer(out, ValueKind::Signed, -5_i64 as u64)), "-5");

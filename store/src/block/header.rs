@@ -41,10 +41,12 @@ macro_rules! hex_name {
 
             /// 32 hex digits; hyphens as in a UUID are passed over.
             fn from_str(text: &str) -> Result<Self, ()> {
-                let mut digits = text.bytes().filter(|&byte| byte != b'-').map(|byte| (byte as char).to_digit(16));
+                let mut digits =
+                    text.bytes().filter(|&byte| byte != b'-').map(|byte| (byte as char).to_digit(16));
                 let mut bytes = [0; 16];
                 for byte in &mut bytes {
-                    let (high, low) = (digits.next().flatten().ok_or(())?, digits.next().flatten().ok_or(())?);
+                    let (high, low) =
+                        (digits.next().flatten().ok_or(())?, digits.next().flatten().ok_or(())?);
                     *byte = (high << 4 | low) as u8;
                 }
                 if digits.next().is_some() { Err(()) } else { Ok(Self(bytes)) }
@@ -267,7 +269,17 @@ impl BlockHeader {
         // After the checksum: a flipped bit is damage, not an unknown kind.
         let (kind, class) = (Kind::from_number(kind)?, Class::from_number(class)?);
         let header = Self {
-            kind, class, identity, schema, first_ns, last_ns, sealed_boot_ns, count, clock_map, dictionary, raw_len,
+            kind,
+            class,
+            identity,
+            schema,
+            first_ns,
+            last_ns,
+            sealed_boot_ns,
+            count,
+            clock_map,
+            dictionary,
+            raw_len,
             body_len,
         };
         Ok((header, body))

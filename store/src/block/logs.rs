@@ -113,12 +113,10 @@ impl LogsBuilder {
         put_varint(out, self.logs.len() as u64);
         put_varint(out, services.len() as u64);
         services.iter().for_each(|service| put_text(out, service));
-        let columns: [&dyn Fn(&LogRecord) -> u64; 4] = [
-            &|log| zigzag(log.time_ns),
-            &|log| log.clock as u64,
-            &|log| u64::from(log.severity.0),
-            &|log| services.binary_search(&log.service.as_str()).unwrap_or(0) as u64,
-        ];
+        let columns: [&dyn Fn(&LogRecord) -> u64; 4] =
+            [&|log| zigzag(log.time_ns), &|log| log.clock as u64, &|log| u64::from(log.severity.0), &|log| {
+                services.binary_search(&log.service.as_str()).unwrap_or(0) as u64
+            }];
         for value in columns {
             column::put(out, &self.logs.iter().map(value).collect::<Vec<_>>());
         }

@@ -277,7 +277,8 @@ pub fn read_samples(body: &[u8], count: u32) -> Result<Samples, BlockError> {
     let base = unzigzag(reader.varint()?);
     let groups = reader.count("groups", limits::MESSAGES_MAX)?;
     let mut budget = Budget { samples: count as usize, rows: SAMPLES_MAX };
-    let groups = (0..groups).map(|_| read_group(&mut reader, tick_ns, base, &mut budget)).collect::<Result<_, _>>()?;
+    let groups =
+        (0..groups).map(|_| read_group(&mut reader, tick_ns, base, &mut budget)).collect::<Result<_, _>>()?;
     reader.end()?;
     if budget.samples != 0 {
         return Err(BlockError::Field { field: "count", value: u64::from(count) });

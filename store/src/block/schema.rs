@@ -192,12 +192,23 @@ mod tests {
             offset: -5.0,
             labels: vec![(0, "standstill".into()), (65_535, "invalid".into())],
         };
-        let torque = SignalSchema { name: "Torque".into(), unit: "Nm".into(), kind: ValueKind::F32, ..speed.clone() };
+        let torque =
+            SignalSchema { name: "Torque".into(), unit: "Nm".into(), kind: ValueKind::F32, ..speed.clone() };
         Schema {
             buses: vec!["can0".into(), "can1".into()],
             messages: vec![
-                MessageSchema { bus: 0, id: CanId::Standard(0xB4), name: "SPEED".into(), signals: vec![speed] },
-                MessageSchema { bus: 1, id: CanId::Extended(0xCF0_0400), name: "EEC1".into(), signals: vec![torque] },
+                MessageSchema {
+                    bus: 0,
+                    id: CanId::Standard(0xB4),
+                    name: "SPEED".into(),
+                    signals: vec![speed],
+                },
+                MessageSchema {
+                    bus: 1,
+                    id: CanId::Extended(0xCF0_0400),
+                    name: "EEC1".into(),
+                    signals: vec![torque],
+                },
             ],
         }
     }

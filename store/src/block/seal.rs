@@ -3,8 +3,8 @@
 use std::io;
 
 use super::{
-    BlockError, BlockHeader, BootId, Class, Identity, Kind, LogRecord, Samples, Schema, SchemaHash, SpanRecord,
-    limits, read_logs, read_samples, read_spans,
+    BlockError, BlockHeader, BootId, Class, Identity, Kind, LogRecord, Samples, Schema, SchemaHash,
+    SpanRecord, limits, read_logs, read_samples, read_spans,
 };
 
 /// A block and its header. Made by [`Sealer::seal`] or [`SealedBlock::from_bytes`] only, so that the two always agree.

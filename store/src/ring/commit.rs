@@ -55,7 +55,12 @@ impl Work {
         Ok(())
     }
 
-    fn store(&mut self, transaction: &Connection, ring: &RingFile, block: &SealedBlock) -> rusqlite::Result<()> {
+    fn store(
+        &mut self,
+        transaction: &Connection,
+        ring: &RingFile,
+        block: &SealedBlock,
+    ) -> rusqlite::Result<()> {
         let header = block.header();
         self.books.of(header.class).sealed.add(header.count);
         let need = RingFile::page_bytes(block.bytes().len() as u64);
@@ -107,10 +112,13 @@ impl Work {
         while self.bytes_used + need > bound {
             let least = least_waiting(transaction, &ring.leased)?;
             match victim(oldest_acked(transaction)?, least, incoming) {
-                Victim::Acked(id) => self.bytes_used = self.bytes_used.saturating_sub(remove(transaction, id)?),
+                Victim::Acked(id) => {
+                    self.bytes_used = self.bytes_used.saturating_sub(remove(transaction, id)?);
+                }
                 Victim::Waiting(Candidate { id, class }) => {
-                    let records = transaction
-                        .query_row("SELECT records FROM block WHERE id = ?1", [id], |row| row.get(0))?;
+                    let records =
+                        transaction
+                            .query_row("SELECT records FROM block WHERE id = ?1", [id], |row| row.get(0))?;
                     self.bytes_used = self.bytes_used.saturating_sub(remove(transaction, id)?);
                     self.books.of(class).waiting.take(records);
                     self.lose(class, records);
@@ -158,13 +166,15 @@ pub(super) fn remove(transaction: &Connection, id: i64) -> rusqlite::Result<u64>
 
 /// Writes what cannot be counted from the rows; `waiting` can.
 pub(super) fn write_books(transaction: &Connection, books: &Books) -> rusqlite::Result<()> {
-    let mut write = transaction
-        .prepare_cached("INSERT OR REPLACE INTO books (class, entry, blocks, records) VALUES (?1, ?2, ?3, ?4)")?;
+    let mut write = transaction.prepare_cached(
+        "INSERT OR REPLACE INTO books (class, entry, blocks, records) VALUES (?1, ?2, ?3, ?4)",
+    )?;
     for (class, books) in Class::ALL.iter().zip(&books.classes) {
         if books.sealed.blocks == 0 {
             continue;
         }
-        let evicted = EvictReason::ALL.iter().zip(books.evicted).map(|(reason, tally)| (reason.name(), tally));
+        let evicted =
+            EvictReason::ALL.iter().zip(books.evicted).map(|(reason, tally)| (reason.name(), tally));
         for (entry, tally) in [("sealed", books.sealed), ("acked", books.acked)].into_iter().chain(evicted) {
             write.execute(params![class.number(), entry, tally.blocks as i64, tally.records as i64])?;
         }

@@ -263,7 +263,9 @@ impl RingFile {
                     |row| Ok((row.get(0)?, row.get(1)?)),
                 )
                 .map(Some)
-                .or_else(|error| if error == rusqlite::Error::QueryReturnedNoRows { Ok(None) } else { Err(error) })
+                .or_else(
+                    |error| if error == rusqlite::Error::QueryReturnedNoRows { Ok(None) } else { Err(error) },
+                )
                 .map_err(sort)?;
             if let Some((class, records)) = taken
                 && let Ok(class) = Class::from_number(class)
@@ -286,7 +288,10 @@ impl RingFile {
     /// [`RingError`] when the file cannot be written.
     pub fn put_schema(&mut self, hash: SchemaHash, block: &SealedBlock) -> Result<(), RingError> {
         self.connection
-            .execute("INSERT OR IGNORE INTO schema (hash, bytes) VALUES (?1, ?2)", params![hash.0, block.bytes()])
+            .execute(
+                "INSERT OR IGNORE INTO schema (hash, bytes) VALUES (?1, ?2)",
+                params![hash.0, block.bytes()],
+            )
             .map_err(|source| RingError::sort(&self.path, source))?;
         Ok(())
     }

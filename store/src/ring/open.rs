@@ -44,7 +44,9 @@ pub enum RingError {
         source: rusqlite::Error,
     },
     /// Another process has it.
-    #[error("ring file {0} is in use by another process; stop that one, or give this one another [store] path")]
+    #[error(
+        "ring file {0} is in use by another process; stop that one, or give this one another [store] path"
+    )]
     Busy(PathBuf),
     /// Not a ring, or damaged.
     #[error("ring file {path} is not usable: {reason}; move it away, or let `ecu-daemon run` set it aside")]
@@ -110,7 +112,8 @@ pub fn open_or_quarantine(path: &Path, bytes_max: u64) -> Result<(RingFile, Opti
     match RingFile::open(path, bytes_max) {
         Ok(ring) => Ok((ring, None)),
         Err(RingError::Corrupt { reason, .. }) => {
-            let aside = set_aside(path).map_err(|source| RingError::Quarantine { path: path.to_owned(), source })?;
+            let aside =
+                set_aside(path).map_err(|source| RingError::Quarantine { path: path.to_owned(), source })?;
             Ok((RingFile::open(path, bytes_max)?, Some(Quarantined { path: aside, reason })))
         }
         Err(error) => Err(error),
@@ -147,7 +150,9 @@ pub(super) fn connect(path: &Path) -> Result<Connection, RingError> {
     // EXCLUSIVE before WAL: then there is no -shm file and nobody else can write. Page size takes effect in a new file
     // only; 4096 measured best, larger ones write up to five times as much.
     connection
-        .execute_batch("PRAGMA page_size = 4096; PRAGMA locking_mode = EXCLUSIVE; PRAGMA temp_store = MEMORY;")
+        .execute_batch(
+            "PRAGMA page_size = 4096; PRAGMA locking_mode = EXCLUSIVE; PRAGMA temp_store = MEMORY;",
+        )
         .map_err(sort)?;
     // Asked before anything is written: a file that is not ours stays as it is.
     let is_new = !is_ring(&connection, path)?;
@@ -174,7 +179,9 @@ pub(super) fn connect(path: &Path) -> Result<Connection, RingError> {
 /// Whether the file is a ring of ours; false for an empty one.
 fn is_ring(connection: &Connection, path: &Path) -> Result<bool, RingError> {
     let ask = |query: &str| {
-        connection.query_row(query, [], |row| row.get::<_, i32>(0)).map_err(|source| RingError::sort(path, source))
+        connection
+            .query_row(query, [], |row| row.get::<_, i32>(0))
+            .map_err(|source| RingError::sort(path, source))
     };
     let corrupt = |reason: String| Err(RingError::Corrupt { path: path.to_owned(), reason });
     match (

@@ -41,8 +41,18 @@ mod tests {
         let waiting = |class| Some(Candidate { id: 7, class });
         let cases = [
             (Some(3), waiting(Class::Bulk), Class::Critical, Victim::Acked(3)),
-            (None, waiting(Class::Bulk), Class::Live, Victim::Waiting(Candidate { id: 7, class: Class::Bulk })),
-            (None, waiting(Class::Live), Class::Live, Victim::Waiting(Candidate { id: 7, class: Class::Live })),
+            (
+                None,
+                waiting(Class::Bulk),
+                Class::Live,
+                Victim::Waiting(Candidate { id: 7, class: Class::Bulk }),
+            ),
+            (
+                None,
+                waiting(Class::Live),
+                Class::Live,
+                Victim::Waiting(Candidate { id: 7, class: Class::Live }),
+            ),
             (None, waiting(Class::Critical), Class::Live, Victim::Incoming),
             (None, None, Class::Critical, Victim::Incoming),
         ];

@@ -44,7 +44,9 @@ pub enum UrlError {
     #[error("broker {0:?} is not of the form mqtt://host[:port]")]
     Form(String),
     /// TLS is asked for.
-    #[error("broker {0:?} asks for TLS, which this release does not have yet; use mqtt:// through a VPN or stunnel")]
+    #[error(
+        "broker {0:?} asks for TLS, which this release does not have yet; use mqtt:// through a VPN or stunnel"
+    )]
     Tls(String),
     /// A name and password in the address would end up in logs and process lists.
     #[error("broker {0:?} holds credentials; give them as username and password_file")]

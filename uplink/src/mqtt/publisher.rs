@@ -80,7 +80,9 @@ impl<T> Publisher<T> {
                 Event::Outgoing(Outgoing::Publish(packet_id)) => {
                     self.flight.number(packet_id).map(Happened::Returned)
                 }
-                Event::Incoming(Packet::PubAck(ack)) => self.flight.acknowledge(ack.pkid).map(Happened::Acked),
+                Event::Incoming(Packet::PubAck(ack)) => {
+                    self.flight.acknowledge(ack.pkid).map(Happened::Acked)
+                }
                 _ => None,
             };
             if let Some(happened) = happened {

@@ -87,7 +87,8 @@ impl Subscriber {
         loop {
             match self.connection.next().await? {
                 Event::Incoming(Packet::ConnAck(ack)) => {
-                    let filters = self.filters.iter().map(|path| SubscribeFilter::new(path.clone(), QoS::AtLeastOnce));
+                    let filters =
+                        self.filters.iter().map(|path| SubscribeFilter::new(path.clone(), QoS::AtLeastOnce));
                     let sent = self.connection.client.try_subscribe_many(filters);
                     sent.map_err(|_| LinkError::Closed(self.connection.broker.clone()))?;
                     return Ok(Received::Connected { session_present: ack.session_present });
@@ -97,7 +98,9 @@ impl Subscriber {
                 {
                     return Ok(Received::Refused);
                 }
-                Event::Incoming(Packet::Publish(publish)) => return Ok(Received::Message(Delivery { publish })),
+                Event::Incoming(Packet::Publish(publish)) => {
+                    return Ok(Received::Message(Delivery { publish }));
+                }
                 _ => {}
             }
         }

@@ -1,0 +1,161 @@
+//! What is asked of a ring, as the command line says it.
+
+use std::time::UNIX_EPOCH;
+
+use store::block::Kind;
+
+use crate::cli::{Failure, exit};
+
+/// What is asked.
+#[derive(Clone, Debug)]
+pub struct Question {
+    /// Which records.
+    pub what: What,
+    /// `MESSAGE.SIGNAL`, a message, a signal, or a log's service, with `*` and `?`.
+    pub name: Option<String>,
+    /// A bus.
+    pub bus: Option<String>,
+    /// Earliest time, nanoseconds since 1970.
+    pub from_ns: i64,
+    /// Latest time.
+    pub to_ns: i64,
+    /// Most records printed.
+    pub limit: u64,
+    /// How they are printed.
+    pub format: Format,
+}
+
+impl Default for Question {
+    fn default() -> Self {
+        Self {
+            what: What::Signals,
+            name: None,
+            bus: None,
+            from_ns: i64::MIN,
+            to_ns: i64::MAX,
+            limit: u64::MAX,
+            format: Format::Table,
+        }
+    }
+}
+
+/// Kinds of records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum What {
+    /// Signal samples.
+    Signals,
+    /// Spans.
+    Spans,
+    /// Log records.
+    Logs,
+}
+
+/// Manners of printing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// Columns for people.
+    Table,
+    /// Comma-separated values with a header (RFC 4180).
+    Csv,
+    /// One JSON object a line.
+    Json,
+}
+
+impl What {
+    /// From its name on the command line.
+    ///
+    /// # Errors
+    /// [`exit::USAGE`]
+    pub fn parse(text: &str) -> Result<Self, Failure> {
+        match text {
+            "signals" => Ok(Self::Signals),
+            "spans" => Ok(Self::Spans),
+            "logs" => Ok(Self::Logs),
+            _ => Err(Failure::new(exit::USAGE, format!("{text:?} is not signals, spans or logs"))),
+        }
+    }
+
+    pub(super) const fn kind(self) -> Kind {
+        match self {
+            Self::Signals => Kind::Samples,
+            Self::Spans => Kind::Spans,
+            Self::Logs => Kind::Logs,
+        }
+    }
+
+    /// The columns of a row with their widths in a table.
+    pub(super) const fn columns(self) -> &'static [(&'static str, usize)] {
+        match self {
+            Self::Signals => &[
+                ("time", 30),
+                ("bus", 8),
+                ("message", 24),
+                ("signal", 24),
+                ("raw", 12),
+                ("value", 14),
+                ("unit", 8),
+                ("label", 16),
+                ("clock", 0),
+            ],
+            Self::Spans => &[
+                ("time", 30),
+                ("bus", 8),
+                ("message", 24),
+                ("trace_id", 32),
+                ("span_id", 16),
+                ("parent_span_id", 16),
+                ("duration_ns", 12),
+                ("clock", 0),
+            ],
+            Self::Logs => &[("time", 30), ("severity", 8), ("service", 16), ("trace_id", 32), ("body", 0)],
+        }
+    }
+}
+
+impl Format {
+    /// From its name on the command line.
+    ///
+    /// # Errors
+    /// [`exit::USAGE`]
+    pub fn parse(text: &str) -> Result<Self, Failure> {
+        match text {
+            "table" => Ok(Self::Table),
+            "csv" => Ok(Self::Csv),
+            "json" => Ok(Self::Json),
+            _ => Err(Failure::new(exit::USAGE, format!("--format {text:?} is not table, csv or json"))),
+        }
+    }
+}
+
+/// A time as RFC 3339, or as seconds since 1970.
+///
+/// # Errors
+/// [`exit::USAGE`]
+pub fn parse_time(text: &str) -> Result<i64, Failure> {
+    let seconds = text.parse::<f64>().ok().filter(|seconds| seconds.abs() < 9.2e9);
+    let stamp = || {
+        let time = humantime::parse_rfc3339_weak(text).ok()?;
+        i64::try_from(time.duration_since(UNIX_EPOCH).ok()?.as_nanos()).ok()
+    };
+    seconds.map(|seconds| (seconds * 1e9) as i64).or_else(stamp).ok_or_else(|| {
+        Failure::new(
+            exit::USAGE,
+            format!("{text:?} is not a time such as 2026-11-20T13:00:00Z or 1763640000.5"),
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_as_people_write_them() {
+        for text in ["2018-08-02T09:14:47Z", "2018-08-02 09:14:47", "1533201287", "1533201287.0"] {
+            assert_eq!(parse_time(text).ok(), Some(1_533_201_287_000_000_000), "{text}");
+        }
+        for text in ["yesterday", "", "1e30"] {
+            assert!(parse_time(text).is_err(), "{text}");
+        }
+    }
+}
