@@ -120,11 +120,13 @@ pub struct UplinkStatus {
     pub sent_bytes: u64,
     /// Batches acknowledged.
     pub acked_batches: u64,
+    /// Batches that the broker did not take; they are sent again.
+    pub refused_batches: u64,
     /// Batches under way.
     pub in_flight: usize,
     /// Blocks offered again because the broker had lost its memory.
     pub reoffered: u64,
-    /// Why the last connection ended.
+    /// Why the last connection ended, or why the broker does not take blocks.
     pub error: Option<String>,
 }
 

@@ -70,7 +70,7 @@ fn describe() {
     );
     describe_gauge!("ecu_daemon_uplink_connected", "Whether the broker has accepted the connection.");
     describe_counter!("ecu_daemon_uplink_connects_total", "Connections made.");
-    describe_counter!("ecu_daemon_uplink_batches_total", "Batches sent and acked.");
+    describe_counter!("ecu_daemon_uplink_batches_total", "Batches sent, acked, and refused by the broker.");
     describe_counter!("ecu_daemon_uplink_sent_bytes_total", "Bytes of batches, repeated ones included.");
     describe_gauge!("ecu_daemon_uplink_in_flight", "Batches under way.");
     describe_gauge!(
@@ -152,6 +152,7 @@ fn uplink(status: &Status) {
     counter!("ecu_daemon_uplink_connects_total").absolute(uplink.connects);
     counter!("ecu_daemon_uplink_batches_total", "state" => "sent").absolute(uplink.sent_batches);
     counter!("ecu_daemon_uplink_batches_total", "state" => "acked").absolute(uplink.acked_batches);
+    counter!("ecu_daemon_uplink_batches_total", "state" => "refused").absolute(uplink.refused_batches);
     counter!("ecu_daemon_uplink_sent_bytes_total").absolute(uplink.sent_bytes);
     gauge!("ecu_daemon_uplink_in_flight").set(uplink.in_flight as f64);
 }

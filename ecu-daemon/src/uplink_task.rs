@@ -27,6 +27,8 @@ const BACKOFF_CAP: Duration = Duration::from_secs(60);
 const ACK_WITHIN: Duration = Duration::from_secs(60);
 /// What a broker acknowledged this shortly before it forgot our session is offered again.
 const REOFFER_NS: i64 = 60_000_000_000;
+/// How long to wait when the broker has nobody to give blocks to: until a gateway is back, they are ours to keep.
+const REFUSED_PAUSE: Duration = Duration::from_secs(2);
 const BLOCKS_PER_BATCH: usize = 256;
 /// Bytes of a PUBLISH besides topic and payload: type, a length of up to 3 bytes, topic length, packet id (MQTT 3.1.1
 /// §3.3).
@@ -110,8 +112,9 @@ impl UplinkTask<'_> {
         let mut connected = false;
         let mut heard = Instant::now();
         let mut more = true;
+        let mut refused_until: Option<Instant> = None;
         loop {
-            if connected && more && publisher.has_room() {
+            if connected && more && refused_until.is_none() && publisher.has_room() {
                 match self.send_next(publisher).await {
                     Sent::Batch => {
                         // Silence counts from when there was something to answer.
@@ -127,7 +130,7 @@ impl UplinkTask<'_> {
             if connected && !more && idle && self.complete.load(Acquire) {
                 return Left::Done;
             }
-            let silent = if idle { Duration::MAX } else { ACK_WITHIN.saturating_sub(heard.elapsed()) };
+            let silent_at = if idle { None } else { Some(heard + ACK_WITHIN) };
             tokio::select! {
                 happened = publisher.next() => {
                     heard = Instant::now();
@@ -139,23 +142,41 @@ impl UplinkTask<'_> {
                             self.greet(publisher, session_present);
                         }
                         Ok(Happened::Acked(Parcel::Blocks(leases))) => {
-                            self.status.uplink().acked_batches += 1;
+                            let mut status = self.status.uplink();
+                            (status.acked_batches, status.error) = (status.acked_batches + 1, None);
+                            drop(status);
                             self.inbox.ask(Request::Acked(leases));
                             more = true;
                         }
+                        Ok(Happened::Refused { token: Parcel::Blocks(leases), reason }) => {
+                            self.refused(leases, &reason);
+                            refused_until = Some(Instant::now() + REFUSED_PAUSE);
+                            more = true;
+                        }
                         Ok(Happened::Returned(Parcel::Blocks(leases))) => self.inbox.ask(Request::Release(leases)),
-                        Ok(Happened::Acked(_) | Happened::Returned(_)) => {}
+                        // Schema and status are retained: whoever comes later gets them.
+                        Ok(Happened::Acked(_) | Happened::Returned(_) | Happened::Refused { .. }) => {}
                     }
                     self.status.uplink().in_flight = publisher.in_flight();
                 }
                 () = self.stored.notified() => more = true,
-                () = tokio::time::sleep(silent.min(Duration::from_secs(3600))) => {
-                    if !idle {
-                        return Left::Silent;
-                    }
-                }
+                () = at(refused_until) => refused_until = None,
+                () = at(silent_at) => return Left::Silent,
             }
         }
+    }
+
+    /// The broker did not take a batch: most often because no gateway is subscribed.
+    fn refused(&self, leases: Vec<Lease>, reason: &str) {
+        let mut status = self.status.uplink();
+        status.refused_batches += 1;
+        let text = format!("the broker does not take blocks ({reason}); is a gateway running?");
+        if status.error.as_deref() != Some(&text) {
+            warn!("{text} They stay in the ring; trying every {REFUSED_PAUSE:?}");
+            status.error = Some(text);
+        }
+        drop(status);
+        self.inbox.ask(Request::Release(leases));
     }
 
     /// What the broker must know before blocks make sense.
@@ -255,6 +276,14 @@ impl UplinkTask<'_> {
             "version": env!("CARGO_PKG_VERSION"),
         });
         status.to_string().into_bytes()
+    }
+}
+
+/// Ends at the time given; never without one.
+async fn at(time: Option<Instant>) {
+    match time {
+        Some(time) => tokio::time::sleep_until(time.into()).await,
+        None => std::future::pending().await,
     }
 }
 

@@ -39,7 +39,7 @@ pub(super) fn start() -> io::Result<SocketAddr> {
         max_segment_count: 4,
         ..RouterConfig::default()
     };
-    let config = Config { router, v4: Some(HashMap::from([("1".to_owned(), server)])), ..Config::default() };
+    let config = Config { router, v5: Some(HashMap::from([("1".to_owned(), server)])), ..Config::default() };
     std::thread::Builder::new().name("broker".to_owned()).spawn(move || {
         if let Err(error) = Broker::new(config).start() {
             tracing::error!(%error, "embedded broker");

@@ -3,7 +3,12 @@
 use core::fmt;
 use core::time::Duration;
 
-use rumqttc::{LastWill, MqttOptions, QoS};
+use rumqttc::v5::MqttOptions;
+use rumqttc::v5::mqttbytes::QoS;
+use rumqttc::v5::mqttbytes::v5::LastWill;
+
+/// How long a broker keeps the session of a client that is away (MQTT 5 §3.1.2.11.2): a week.
+const SESSION_SECONDS: u32 = 7 * 86_400;
 
 /// A broker and the manner of the connection.
 #[derive(Clone, Debug)]
@@ -16,8 +21,8 @@ pub struct Link {
     pub credentials: Option<Credentials>,
     /// A packet at least this often; a link that stays silent for twice as long is given up. At least 1 s.
     pub keep_alive: Duration,
-    /// Largest packet either way, bytes.
-    pub packet_bytes_max: usize,
+    /// Largest packet that the broker may send us, bytes.
+    pub packet_bytes_max: u32,
     /// Topic and payload that the broker publishes, retained, when the connection breaks off.
     pub will: Option<(String, Vec<u8>)>,
 }
@@ -98,14 +103,15 @@ impl Link {
     /// acknowledged, and so that a vehicle notices when the broker has lost its memory.
     pub(super) fn options(&self) -> MqttOptions {
         let mut options = MqttOptions::new(&self.client_id, &self.host, self.port);
-        options.set_clean_session(false);
+        options.set_clean_start(false);
+        options.set_session_expiry_interval(Some(SESSION_SECONDS));
         options.set_keep_alive(self.keep_alive.max(Duration::from_secs(1)));
-        options.set_max_packet_size(self.packet_bytes_max, self.packet_bytes_max);
+        options.set_max_packet_size(Some(self.packet_bytes_max));
         if let Some(credentials) = &self.credentials {
             options.set_credentials(&credentials.username, &credentials.password);
         }
         if let Some((topic, payload)) = &self.will {
-            options.set_last_will(LastWill::new(topic, payload.clone(), QoS::AtLeastOnce, true));
+            options.set_last_will(LastWill::new(topic, payload.clone(), QoS::AtLeastOnce, true, None));
         }
         options
     }

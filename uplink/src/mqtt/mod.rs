@@ -3,12 +3,15 @@
 //! rumqttc's own reconnection loses what was in flight when the broker has no session, and republishes it otherwise;
 //! neither is wanted, because the ring is our outbox. So every connection gets a fresh client, whatever was under way
 //! is given back to its owner when the connection ends, and reconnecting is the caller's loop.
+//!
+//! MQTT 5, because its PUBACK says when nobody is subscribed: a 3.1.1 broker acknowledges such a message and throws it
+//! away.
 
 mod link;
 mod publisher;
 mod subscriber;
 
-use rumqttc::{AsyncClient, ConnectionError, Event, EventLoop, MqttOptions};
+use rumqttc::v5::{AsyncClient, ConnectionError, Event, EventLoop, MqttOptions};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 

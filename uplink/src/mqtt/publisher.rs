@@ -2,7 +2,10 @@
 
 use core::time::Duration;
 
-use rumqttc::{Event, Outgoing, Packet, QoS};
+use rumqttc::Outgoing;
+use rumqttc::v5::Event;
+use rumqttc::v5::mqttbytes::QoS;
+use rumqttc::v5::mqttbytes::v5::{Packet, PubAckReason};
 
 use super::{Connection, Link, LinkError};
 use crate::flight::Flight;
@@ -27,6 +30,13 @@ pub enum Happened<T> {
     },
     /// The broker has the packet.
     Acked(T),
+    /// The broker has nobody to give the packet to, or refused it: it is still ours to send.
+    Refused {
+        /// What went with the packet.
+        token: T,
+        /// What the broker says (MQTT 5 §3.4.2.1).
+        reason: String,
+    },
     /// The packet's number was given away without an acknowledgement: send it again.
     Returned(T),
 }
@@ -35,7 +45,7 @@ impl<T> Publisher<T> {
     /// Starts to connect; [`Happened::Connected`] tells when it is done. At most `in_flight_max` packets are under way.
     pub fn connect(link: &Link, in_flight_max: usize) -> Self {
         let mut options = link.options();
-        options.set_inflight(PACKET_IDS);
+        options.set_outgoing_inflight_upper_limit(PACKET_IDS);
         let flight = Flight::new(in_flight_max.clamp(1, usize::from(PACKET_IDS) / 4));
         Self { connection: Connection::open(link, options, in_flight_max + 8), flight }
     }
@@ -81,7 +91,10 @@ impl<T> Publisher<T> {
                     self.flight.number(packet_id).map(Happened::Returned)
                 }
                 Event::Incoming(Packet::PubAck(ack)) => {
-                    self.flight.acknowledge(ack.pkid).map(Happened::Acked)
+                    self.flight.acknowledge(ack.pkid).map(|token| match ack.reason {
+                        PubAckReason::Success => Happened::Acked(token),
+                        reason => Happened::Refused { token, reason: format!("{reason:?}") },
+                    })
                 }
                 _ => None,
             };

@@ -1,7 +1,9 @@
 //! The cloud's side: receive, and acknowledge only what has been passed on.
 
 use bytes::Bytes;
-use rumqttc::{Event, Packet, Publish, QoS, SubscribeFilter, SubscribeReasonCode};
+use rumqttc::v5::Event;
+use rumqttc::v5::mqttbytes::QoS;
+use rumqttc::v5::mqttbytes::v5::{Filter, Packet, Publish, SubscribeReasonCode};
 
 use super::{Connection, Link, LinkError};
 
@@ -14,13 +16,13 @@ pub struct Subscriber {
 /// A message; acknowledge it once its content is safe elsewhere.
 #[derive(Debug)]
 pub struct Delivery {
-    publish: Publish,
+    publish: Box<Publish>,
 }
 
 impl Delivery {
-    /// Its topic.
+    /// Its topic; empty when it is not UTF-8, which no topic of ours is.
     pub fn topic(&self) -> &str {
-        &self.publish.topic
+        core::str::from_utf8(&self.publish.topic).unwrap_or_default()
     }
 
     /// Its content.
@@ -88,18 +90,18 @@ impl Subscriber {
             match self.connection.next().await? {
                 Event::Incoming(Packet::ConnAck(ack)) => {
                     let filters =
-                        self.filters.iter().map(|path| SubscribeFilter::new(path.clone(), QoS::AtLeastOnce));
+                        self.filters.iter().map(|path| Filter::new(path.clone(), QoS::AtLeastOnce));
                     let sent = self.connection.client.try_subscribe_many(filters);
                     sent.map_err(|_| LinkError::Closed(self.connection.broker.clone()))?;
                     return Ok(Received::Connected { session_present: ack.session_present });
                 }
                 Event::Incoming(Packet::SubAck(ack))
-                    if ack.return_codes.contains(&SubscribeReasonCode::Failure) =>
+                    if !ack.return_codes.iter().all(|code| matches!(code, SubscribeReasonCode::Success(_))) =>
                 {
                     return Ok(Received::Refused);
                 }
                 Event::Incoming(Packet::Publish(publish)) => {
-                    return Ok(Received::Message(Delivery { publish }));
+                    return Ok(Received::Message(Delivery { publish: Box::new(publish) }));
                 }
                 _ => {}
             }

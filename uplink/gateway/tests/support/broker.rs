@@ -1,4 +1,4 @@
-//! A broker of the few packets of MQTT 3.1.1 that the gateway uses, which can be told to misbehave.
+//! A broker of the few packets of MQTT 5 that the gateway uses, which can be told to misbehave.
 //!
 //! It remembers one session of blocks for ever: what is not acknowledged is sent again at the next connection.
 
@@ -110,8 +110,8 @@ async fn serve(stream: TcpStream, state: Arc<Mutex<State>>, mut changes: watch::
 /// Answers a packet; whether it was the subscription to blocks.
 async fn answer(writer: &mut OwnedWriteHalf, state: &Mutex<State>, kind: u8, body: &[u8]) -> bool {
     match kind >> 4 {
-        // CONNECT: accepted, session present.
-        1 => write(writer, 0x20, &[1, 0]).await,
+        // CONNECT: session present, accepted, no properties.
+        1 => write(writer, 0x20, &[1, 0, 0]).await,
         4 => {
             let packet_id = u16::from_be_bytes([body[0], body[1]]);
             let mut state = lock(state);
@@ -120,9 +120,11 @@ async fn answer(writer: &mut OwnedWriteHalf, state: &Mutex<State>, kind: u8, bod
             }
         }
         8 => {
-            let length = usize::from(u16::from_be_bytes([body[2], body[3]]));
-            let filter = String::from_utf8(body[4..4 + length].to_vec()).unwrap();
-            write(writer, 0x90, &[body[0], body[1], 1]).await;
+            // Packet id, properties (fewer than 128 bytes), then the filter.
+            let filter = &body[3 + usize::from(body[2])..];
+            let length = usize::from(u16::from_be_bytes([filter[0], filter[1]]));
+            let filter = String::from_utf8(filter[2..2 + length].to_vec()).unwrap();
+            write(writer, 0x90, &[body[0], body[1], 0, 1]).await;
             let retained = {
                 let mut state = lock(state);
                 state.subscriptions.push(filter.clone());
@@ -134,7 +136,7 @@ async fn answer(writer: &mut OwnedWriteHalf, state: &Mutex<State>, kind: u8, bod
             }
             return filter.starts_with("$share/");
         }
-        10 => write(writer, 0xB0, &body[..2]).await,
+        10 => write(writer, 0xB0, &[body[0], body[1], 0, 0]).await,
         12 => write(writer, 0xD0, &[]).await,
         _ => {}
     }
@@ -143,7 +145,8 @@ async fn answer(writer: &mut OwnedWriteHalf, state: &Mutex<State>, kind: u8, bod
 
 async fn publish(writer: &mut OwnedWriteHalf, packet_id: u16, topic: &str, payload: &[u8]) {
     let body =
-        [&(topic.len() as u16).to_be_bytes(), topic.as_bytes(), &packet_id.to_be_bytes(), payload].concat();
+        [&(topic.len() as u16).to_be_bytes(), topic.as_bytes(), &packet_id.to_be_bytes(), &[0], payload]
+            .concat();
     write(writer, 0x32, &body).await;
 }
 
