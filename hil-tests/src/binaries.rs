@@ -23,9 +23,13 @@ pub fn built(program: &str) -> PathBuf {
 fn build() -> PathBuf {
     let test =
         env::current_exe().unwrap_or_else(|error| panic!("the test does not know its own path: {error}"));
-    // target/debug/deps/whole_path-0123: the profile's folder is two levels up.
-    let folder =
-        test.ancestors().nth(2).unwrap_or_else(|| panic!("{} has no folder", test.display())).to_owned();
+    // Tests are target/debug/deps/whole_path-0123, two levels below the profile's folder; programs are in it.
+    let folder = test
+        .ancestors()
+        .skip(1)
+        .find(|folder| !folder.ends_with("deps"))
+        .unwrap_or_else(|| panic!("{} has no folder", test.display()))
+        .to_owned();
     let Some(cargo) = env::var_os("CARGO") else { return folder };
     let profile = match folder.file_name().and_then(|name| name.to_str()) {
         Some("debug") | None => "dev",

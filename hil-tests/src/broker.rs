@@ -11,6 +11,7 @@ use crate::process::Process;
 use crate::{Bench, debian, until};
 
 const READY_WITHIN: Duration = Duration::from_secs(10);
+const SUBSCRIBED_WITHIN: Duration = Duration::from_secs(40);
 const ENDED_WITHIN: Duration = Duration::from_secs(10);
 
 /// A broker with a port and a memory of its own, both of which it keeps when it is started again.
@@ -20,6 +21,7 @@ const ENDED_WITHIN: Duration = Duration::from_secs(10);
 pub struct Mosquitto {
     folder: PathBuf,
     address: SocketAddr,
+    starts: usize,
     process: Option<Process>,
 }
 
@@ -36,7 +38,8 @@ impl Mosquitto {
         );
         let path = folder.join("mosquitto.conf");
         fs::write(&path, config).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-        let mut broker = Self { folder, address: (Ipv4Addr::LOCALHOST, port).into(), process: None };
+        let mut broker =
+            Self { folder, address: (Ipv4Addr::LOCALHOST, port).into(), starts: 0, process: None };
         broker.restart();
         broker
     }
@@ -51,12 +54,22 @@ impl Mosquitto {
         assert!(self.process.is_none(), "the broker runs already");
         let mut command = Command::new(debian("mosquitto", "mosquitto"));
         command.arg("-c").arg(self.folder.join("mosquitto.conf"));
-        let mut process = Process::start("mosquitto", &command, &self.folder);
+        self.starts += 1;
+        let mut process = Process::start(&format!("mosquitto-{}", self.starts), &command, &self.folder);
         until("the broker listens", READY_WITHIN, || {
             assert!(process.ended().is_none(), "the broker ended at once");
             TcpStream::connect(self.address).ok()
         });
         self.process = Some(process);
+    }
+
+    /// Waits until somebody has subscribed to this filter since it was last started.
+    pub fn until_subscribed(&self, filter: &str) {
+        let process = self.process.as_ref().unwrap_or_else(|| panic!("the broker does not run"));
+        until(&format!("somebody subscribes to {filter}"), SUBSCRIBED_WITHIN, || {
+            // "client 1 filter", once it is done; the request itself is logged in another form.
+            process.log().contains(&format!(" 1 {filter}\n")).then_some(())
+        });
     }
 
     /// Ends it; it remembers everything.

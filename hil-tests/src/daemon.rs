@@ -73,16 +73,6 @@ impl Daemon {
         self.process = None;
     }
 
-    /// Lets it hang until [`Self::thaw`].
-    pub fn freeze(&mut self) {
-        self.running().freeze();
-    }
-
-    /// Ends [`Self::freeze`].
-    pub fn thaw(&mut self) {
-        self.running().thaw();
-    }
-
     /// Its metrics; `None` when it has ended.
     pub fn metrics(&mut self) -> Option<Metrics> {
         let address = self.address()?;

@@ -8,6 +8,8 @@ use hil_tests::{Bench, Daemon, Gateway, Mode, Mosquitto, Prometheus, until};
 use crate::lines::Records;
 use crate::recording::Recording;
 
+/// What a gateway subscribes to.
+const BLOCKS: &str = "$share/gateway/ecu/+/blocks/+";
 /// What Prometheus is asked for: everything that the gateway wrote.
 const ALL: &str = "{job=\"ecu-daemon\"}";
 /// How long all of it may take to arrive once the daemon has drained: a gateway may pause for 30 s.
@@ -64,8 +66,8 @@ impl Route {
     pub(crate) fn start(bench: Bench, recording: Recording, plan: Plan) -> Self {
         let broker = Mosquitto::start(&bench);
         let prometheus = Prometheus::start(&bench);
-        let mut gateway = Gateway::start(&bench, &broker, &prometheus);
-        gateway.until_ready();
+        let gateway = Gateway::start(&bench, &broker, &prometheus);
+        broker.until_subscribed(BLOCKS);
         let daemon = Daemon::start(&bench, &config(&broker, &recording, plan), plan.mode);
         Self { daemon, gateway, prometheus, broker, recording, _bench: bench }
     }
