@@ -2,16 +2,19 @@
 
 mod guest_path;
 
+use std::fmt::Write as _;
+use std::time::Duration;
+
 use guest_path::Path;
 use hil_tests::guest::Time;
+use hil_tests::until;
+
+const NOTICED_WITHIN: Duration = Duration::from_secs(20);
 
 fn check(test: &str, arguments: &str) {
     let path = Path::start(test);
     let traffic = path.send(arguments);
-    path.until_acknowledged(traffic.count("frames"));
-    path.check_books(&traffic);
-    path.until_printed(traffic.count("samples"));
-    path.printed().check_complete(&traffic);
+    path.check_all(&traffic);
 }
 
 #[test]
@@ -35,4 +38,54 @@ fn a_minute_at_twenty_thousand_frames_a_second_arrives() {
     path.until_acknowledged(traffic.count("frames"));
     path.check_books(&traffic);
     path.until_counted(traffic.count("samples"));
+}
+
+#[test]
+fn bursts_and_recordings_arrive() {
+    let path = Path::start("bursts");
+    let bursts = path.send("vcan0 --rate 2000 --seconds 4 --burst 1000 --mix classic=1");
+    // Two of a message, one of none, a remote frame, CAN FD, and a line that is no frame.
+    let mut recording = String::new();
+    for i in 0..500 {
+        let _ = write!(
+            recording,
+            "(1.{i:03}) can0 100#{i:08X}00000000\n(1.{i:03}) can0 100#00\n(1.{i:03}) can0 7F1#\n\
+             (1.{i:03}) can0 100#R\n(1.{i:03}) can0 201##1{i:08X}\nno frame\n"
+        );
+    }
+    path.guest.write("/ecu/recording.log", &recording);
+    let replay = path.send("vcan0 --replay /ecu/recording.log --speed 2");
+    assert_eq!((replay.count("replayed"), replay.count("skipped")), (2500, 500));
+    path.until_acknowledged(bursts.count("frames") + 2500);
+    let metrics = path.metrics();
+    let frames = |outcome| metrics.sum("ecu_daemon_frames_total", &[("outcome", outcome)]);
+    let seen =
+        ["decoded", "unmatched", "control", "dropped_kernel", "dropped_queue", "malformed"].map(frames);
+    assert_eq!(seen, [8000 + 1500, 500, 500, 0, 0, 0]);
+    // The one byte of 100#00 and the four of 201 hold less than their messages.
+    assert_eq!(metrics.sum("ecu_daemon_frames_short_total", &[]), 1000);
+}
+
+#[test]
+fn a_bus_that_goes_and_comes_is_opened_again() {
+    let path = Path::start("reopened");
+    let until_open = |open| {
+        until("the daemon sees the bus", NOTICED_WITHIN, || {
+            (path.metrics().sum("ecu_daemon_bus_open", &[]) == open).then_some(())
+        });
+    };
+    let mut sent = 0;
+    for (away, back) in [
+        ("ip link set vcan0 down", "ip link set vcan0 up"),
+        ("ip link del vcan0", "ip link add vcan0 type vcan; ip link set vcan0 mtu 72 up"),
+    ] {
+        sent += path.send("vcan0 --rate 1000 --seconds 1 --mix classic=1,fd=1").count("frames");
+        path.guest.run(away);
+        until_open(0);
+        path.guest.run(back);
+        until_open(1);
+    }
+    sent += path.send("vcan0 --rate 1000 --seconds 1 --mix classic=1,fd=1").count("frames");
+    path.until_acknowledged(sent);
+    assert_eq!(path.metrics().sum("ecu_daemon_frames_received_total", &[]), sent);
 }

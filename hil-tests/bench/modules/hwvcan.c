@@ -36,7 +36,6 @@ struct hwvcan {
 	struct can_ml_priv ml;
 	struct ptp_clock *ptp;
 	struct ptp_clock_info info;
-	bool stamping;
 	/* The clock: at raw_ns (CLOCK_MONOTONIC_RAW) it said phc_ns, and since then it runs with this adjustment. */
 	spinlock_t lock;
 	u64 raw_ns, phc_ns;
@@ -122,6 +121,7 @@ static int hwvcan_enable(struct ptp_clock_info *info, struct ptp_clock_request *
 static netdev_tx_t hwvcan_xmit(struct sk_buff *skb, struct net_device *netdev)
 {
 	struct hwvcan *dev = netdev_priv(netdev);
+	unsigned long flags;
 	unsigned int len;
 	bool echo;
 	u64 now;
@@ -150,12 +150,10 @@ static netdev_tx_t hwvcan_xmit(struct sk_buff *skb, struct net_device *netdev)
 	skb->pkt_type = PACKET_BROADCAST;
 	skb->dev = netdev;
 	skb->ip_summed = CHECKSUM_UNNECESSARY;
-	if (READ_ONCE(dev->stamping)) {
-		spin_lock_bh(&dev->lock);
-		now = clock_read(dev);
-		spin_unlock_bh(&dev->lock);
-		skb_hwtstamps(skb)->hwtstamp = ns_to_ktime(now - early_ns);
-	}
+	spin_lock_irqsave(&dev->lock, flags);
+	now = clock_read(dev);
+	spin_unlock_irqrestore(&dev->lock, flags);
+	skb_hwtstamps(skb)->hwtstamp = ns_to_ktime(now - early_ns);
 	netif_rx(skb);
 	return NETDEV_TX_OK;
 }
@@ -170,53 +168,11 @@ static int hwvcan_change_mtu(struct net_device *netdev, int mtu)
 	return 0;
 }
 
-#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 6, 0)
-static int hwvcan_ioctl(struct net_device *netdev, struct ifreq *request, int command)
-{
-	struct hwvcan *dev = netdev_priv(netdev);
-	struct hwtstamp_config config = {};
-
-	if (command == SIOCSHWTSTAMP) {
-		if (copy_from_user(&config, request->ifr_data, sizeof(config)))
-			return -EFAULT;
-		WRITE_ONCE(dev->stamping, config.rx_filter != HWTSTAMP_FILTER_NONE);
-	} else if (command != SIOCGHWTSTAMP) {
-		return -EOPNOTSUPP;
-	}
-	config.flags = 0;
-	config.tx_type = HWTSTAMP_TX_OFF;
-	config.rx_filter = dev->stamping ? HWTSTAMP_FILTER_ALL : HWTSTAMP_FILTER_NONE;
-	return copy_to_user(request->ifr_data, &config, sizeof(config)) ? -EFAULT : 0;
-}
-#else
-static int hwvcan_stamping_get(struct net_device *netdev, struct kernel_hwtstamp_config *config)
-{
-	struct hwvcan *dev = netdev_priv(netdev);
-
-	config->tx_type = HWTSTAMP_TX_OFF;
-	config->rx_filter = dev->stamping ? HWTSTAMP_FILTER_ALL : HWTSTAMP_FILTER_NONE;
-	return 0;
-}
-
-static int hwvcan_stamping_set(struct net_device *netdev, struct kernel_hwtstamp_config *config,
-			       struct netlink_ext_ack *ack)
-{
-	struct hwvcan *dev = netdev_priv(netdev);
-
-	WRITE_ONCE(dev->stamping, config->rx_filter != HWTSTAMP_FILTER_NONE);
-	return hwvcan_stamping_get(netdev, config);
-}
-#endif
-
+/* Stamps cannot be switched off, as in mainline's CAN drivers. */
 static const struct net_device_ops hwvcan_ops = {
 	.ndo_start_xmit = hwvcan_xmit,
 	.ndo_change_mtu = hwvcan_change_mtu,
-#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 6, 0)
-	.ndo_eth_ioctl = hwvcan_ioctl,
-#else
-	.ndo_hwtstamp_get = hwvcan_stamping_get,
-	.ndo_hwtstamp_set = hwvcan_stamping_set,
-#endif
+	.ndo_eth_ioctl = can_eth_ioctl_hwts,
 };
 
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 11, 0)

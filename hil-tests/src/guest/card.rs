@@ -17,6 +17,8 @@ mkdir -p /card && mount -t ext4 -o noatime /dev/mmcblk0 /card";
 #[derive(Clone, Debug)]
 pub struct Card {
     path: PathBuf,
+    /// Where each write is recorded, too.
+    log: Option<PathBuf>,
 }
 
 /// How fast a card is, in the guest's time. 0 is no limit.
@@ -39,7 +41,34 @@ impl Card {
             .arg(&path);
         let output = command.output().unwrap_or_else(|error| panic!("mke2fs: {error}"));
         assert!(output.status.success(), "mke2fs: {}", String::from_utf8_lossy(&output.stderr));
-        Self { path }
+        Self { path, log: None }
+    }
+
+    /// Has each write recorded in a file (QEMU's `blklogwrites`). Such a card cannot be throttled.
+    pub fn log_writes_to(&mut self, path: &Path) {
+        sparse_file(path, 0);
+        self.log = Some(path.to_owned());
+    }
+
+    /// How QEMU is told of it.
+    pub(super) fn arguments(&self) -> Vec<String> {
+        let card = self.path.display();
+        let options = match &self.log {
+            None => vec![("-drive", format!("if=none,id=card,format=raw,file={card}"))],
+            Some(log) => vec![
+                ("-blockdev", format!("driver=file,node-name=image,filename={card}")),
+                ("-blockdev", format!("driver=file,node-name=log,filename={}", log.display())),
+                (
+                    "-blockdev",
+                    // The log's header is brought up to date after each write.
+                    "driver=blklogwrites,node-name=card,file=image,log=log,log-sector-size=512,\
+                     log-super-update-interval=1"
+                        .to_owned(),
+                ),
+            ],
+        };
+        let devices = [("-device", "sdhci-pci".to_owned()), ("-device", "sd-card,drive=card".to_owned())];
+        options.into_iter().chain(devices).flat_map(|(option, value)| [option.to_owned(), value]).collect()
     }
 
     /// Its file on this machine.
@@ -59,7 +88,7 @@ impl Guest {
         let Throttle { bytes_per_second, requests_per_second } = throttle;
         self.qmp(
             "block_set_io_throttle",
-            json!({
+            &json!({
                 "device": "card", "bps": bytes_per_second, "bps_rd": 0, "bps_wr": 0,
                 "iops": requests_per_second, "iops_rd": 0, "iops_wr": 0,
             }),

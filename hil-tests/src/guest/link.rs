@@ -4,6 +4,8 @@ use serde_json::json;
 
 use super::machine::Guest;
 
+/// By its path: the shell would take busybox's own, which knows no netem.
+const TC: &str = "/usr/bin/tc";
 /// Packets that wait in each direction at most.
 const QUEUE_PACKETS: u32 = 200;
 
@@ -29,7 +31,7 @@ impl Guest {
 
     /// Pulls the cable, or plugs it in again: the guest sees the carrier go and come.
     pub fn set_link(&self, up: bool) {
-        self.qmp("set_link", json!({ "name": "link0", "up": up }));
+        self.qmp("set_link", &json!({ "name": "link0", "up": up }));
     }
 
     /// Makes the link weak.
@@ -44,18 +46,17 @@ impl Guest {
             "modprobe -a sch_netem sch_ingress act_mirred cls_matchall ifb; set -e
              ip link show ifb0 >/dev/null 2>&1 || ip link add ifb0 type ifb
              ip link set ifb0 up
-             tc qdisc add dev eth0 {netem}
-             tc qdisc add dev eth0 handle ffff: ingress
-             tc filter add dev eth0 parent ffff: matchall action mirred egress redirect dev ifb0
-             tc qdisc add dev ifb0 {netem}"
+             {TC} qdisc add dev eth0 {netem}
+             {TC} qdisc add dev eth0 handle ffff: ingress
+             {TC} filter add dev eth0 parent ffff: matchall action mirred egress redirect dev ifb0
+             {TC} qdisc add dev ifb0 {netem}"
         ));
     }
 
     /// Makes the link as good as it was.
     pub fn strengthen_link(&self) {
-        self.run(
-            "tc qdisc del dev eth0 root 2>/dev/null; tc qdisc del dev eth0 ingress 2>/dev/null; \
-             tc qdisc del dev ifb0 root 2>/dev/null; true",
-        );
+        self.run(&format!(
+            "{TC} qdisc del dev eth0 root; {TC} qdisc del dev eth0 ingress; {TC} qdisc del dev ifb0 root; true"
+        ));
     }
 }

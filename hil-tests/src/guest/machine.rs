@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use super::card::Card;
 use super::qmp::Qmp;
 use super::setup::Cache;
+use super::systemd;
 use crate::process::Process;
 use crate::{Bench, say, until};
 
@@ -46,6 +47,8 @@ pub struct Options {
     pub card: Option<Card>,
     /// A TCP port of this machine's loopback address that leads to this port of the guest.
     pub forward: Option<(u16, u16)>,
+    /// Whether systemd runs the guest, as on an ECU; else only the bench's own agent does.
+    pub systemd: bool,
     /// More arguments for QEMU.
     pub extra: Vec<String>,
 }
@@ -106,9 +109,8 @@ impl Guest {
         limit.unwrap_or_else(|error| panic!("control channel: {error}"));
         let mut line = String::new();
         let read = control.try_clone().and_then(|control| BufReader::new(control).read_line(&mut line));
-        if line.trim_end() != "ready" {
-            panic!("the guest did not boot ({read:?}, {line:?}); its console:\n{}", self.console_tail());
-        }
+        let ready = line.trim_end() == "ready";
+        assert!(ready, "the guest did not boot ({read:?}, {line:?}); its console:\n{}", self.console_tail());
         self.boot_time = started.elapsed();
         self.power =
             Some(Power { qemu: Mutex::new(qemu), control: Mutex::new(control), qmp: Mutex::new(qmp) });
@@ -140,7 +142,7 @@ impl Guest {
     }
 
     /// Asks QEMU itself. See its QMP reference.
-    pub fn qmp(&self, command: &str, arguments: serde_json::Value) -> serde_json::Value {
+    pub fn qmp(&self, command: &str, arguments: &serde_json::Value) -> serde_json::Value {
         lock(&self.powered().qmp).execute(command, arguments)
     }
 
@@ -176,7 +178,13 @@ impl Guest {
         add("-m", "512".to_owned());
         add("-kernel", cache.file("vmlinuz").display().to_string());
         add("-initrd", cache.file("initramfs.gz").display().to_string());
-        add("-append", "console=ttyAMA0 quiet panic=-1".to_owned());
+        let systemd = if self.options.systemd { systemd::kernel_arguments() } else { String::new() };
+        add("-append", format!("console=ttyAMA0 quiet panic=-1 {systemd}"));
+        if self.options.systemd {
+            let image = systemd::image(cache).display().to_string();
+            add("-drive", format!("if=none,id=root,format=raw,readonly=on,file={image}"));
+            add("-device", "virtio-blk-pci,drive=root".to_owned());
+        }
         add("-chardev", format!("file,id=console,path={}", path(&format!("console-{}.log", self.boots))));
         add("-serial", "chardev:console".to_owned());
         add("-device", "virtio-serial-pci".to_owned());
@@ -192,16 +200,12 @@ impl Guest {
         add("-netdev", format!("user,id=link{}", forward.unwrap_or_default()));
         // Without the boot ROM, which is a package of its own.
         add("-device", "virtio-net-pci,netdev=link,id=link0,romfile=".to_owned());
-        if let Some(card) = &self.options.card {
-            add("-device", "sdhci-pci".to_owned());
-            add("-drive", format!("if=none,id=card,format=raw,file={}", card.path().display()));
-            add("-device", "sd-card,drive=card".to_owned());
-        }
         match self.options.time {
             Time::Real => {}
             Time::Metered => add("-icount", "shift=0".to_owned()),
             Time::Virtual => add("-icount", "shift=0,sleep=off".to_owned()),
         }
+        command.args(self.options.card.iter().flat_map(Card::arguments));
         command.args(["-display", "none", "-no-reboot", "-nodefaults"]).args(&self.options.extra);
         command
     }

@@ -10,11 +10,13 @@
 mod card;
 mod commands;
 mod ecu;
+pub mod lab;
 mod link;
 mod machine;
 mod qmp;
 mod setup;
 mod shared;
+mod systemd;
 
 pub use card::{Card, Throttle};
 pub use commands::{Output, Running, WITHIN};

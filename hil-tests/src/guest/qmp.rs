@@ -20,12 +20,12 @@ impl Qmp {
         let mut qmp = Self { stream: BufReader::new(stream) };
         let greeting = qmp.read();
         assert!(greeting.get("QMP").is_some(), "QMP greets with {greeting}");
-        qmp.execute("qmp_capabilities", json!({}));
+        qmp.execute("qmp_capabilities", &json!({}));
         qmp
     }
 
     /// Has a command executed and gives what it returns.
-    pub(super) fn execute(&mut self, command: &str, arguments: Value) -> Value {
+    pub(super) fn execute(&mut self, command: &str, arguments: &Value) -> Value {
         let request = json!({ "execute": command, "arguments": arguments });
         let sent = writeln!(self.stream.get_mut(), "{request}");
         sent.unwrap_or_else(|error| panic!("QMP {command}: {error}"));

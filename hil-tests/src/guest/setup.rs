@@ -57,7 +57,7 @@ pub fn aarch64(program: &str) -> PathBuf {
     path
 }
 
-fn run(script: &str) {
+pub(super) fn run(script: &str) {
     let status = Command::new(Path::new(ROOT).join(script)).status();
     match status {
         Ok(status) if status.success() => {}

@@ -5,15 +5,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
-use hil_tests::guest::{Card, Guest, GuestDaemon, Options, Time};
+use hil_tests::guest::{Card, Guest, GuestDaemon, Options, Output, Running, Time};
 use hil_tests::{Bench, Gateway, Metrics, Mosquitto, say, until};
 use serde_json::Value;
 
 /// How long the rest of what was sent may be under way.
 const ARRIVED_WITHIN: Duration = Duration::from_secs(120);
 const SENT_WITHIN: Duration = Duration::from_secs(600);
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// log2 of the card's size in MiB.
 const CARD: u32 = 8;
 const RING: &str = "128 MiB";
@@ -80,9 +82,34 @@ impl Path {
 
     /// Runs the generator to its end.
     pub(crate) fn send(&self, arguments: &str) -> Traffic {
-        let text = self.guest.run_within(&format!("/ecu/can-traffic {arguments}"), SENT_WITHIN);
-        say(&format!("can-traffic {arguments}: {}", text.trim_end()));
+        self.finish_sending(&self.begin_sending(arguments))
+    }
+
+    /// Starts the generator.
+    pub(crate) fn begin_sending(&self, arguments: &str) -> Running {
+        self.guest.begin(&format!("/ecu/can-traffic {arguments}"), SENT_WITHIN)
+    }
+
+    /// Waits until it has sent everything.
+    pub(crate) fn finish_sending(&self, sending: &Running) -> Traffic {
+        let Output { status, text } = self.guest.finish(sending, SENT_WITHIN);
+        assert_eq!(status, 0, "can-traffic: {text}");
+        say(&format!("can-traffic: {}", text.trim_end()));
         Traffic(serde_json::from_str(&text).unwrap_or_else(|error| panic!("{text:?}: {error}")))
+    }
+
+    /// Waits until the gateway has more than it has now, so that trouble comes in the midst of the traffic.
+    pub(crate) fn until_some_arrived(&self) {
+        let before = self.gateway.lines().len();
+        until("something arrives", ARRIVED_WITHIN, || (self.gateway.lines().len() > before).then_some(()));
+    }
+
+    /// Waits until everything has arrived, and checks both ends.
+    pub(crate) fn check_all(&self, traffic: &Traffic) {
+        self.until_acknowledged(traffic.count("frames"));
+        self.check_books(traffic);
+        self.until_printed(traffic);
+        self.printed().check_complete(traffic);
     }
 
     pub(crate) fn metrics(&self) -> Metrics {
@@ -142,11 +169,16 @@ impl Path {
         assert_eq!(self.gateway.metrics().sum("ecu_gateway_refused_total", &[]), 0);
     }
 
-    /// Waits until the gateway has printed so many lines; the broker may still have some.
-    pub(crate) fn until_printed(&self, samples: u64) {
-        until("the gateway has printed everything", ARRIVED_WITHIN, || {
-            (self.gateway.lines().len() as u64 >= samples).then_some(())
-        });
+    /// Waits until the gateway has printed everything: the broker may still have some.
+    fn until_printed(&self, traffic: &Traffic) {
+        let wanted = (traffic.count("samples"), traffic.count("spans"));
+        let mut printed = Printed::default();
+        // The last look says what is missing.
+        let waited = Instant::now();
+        while waited.elapsed() < ARRIVED_WITHIN && (printed.samples, printed.spans) != wanted {
+            sleep(LOOK_EVERY);
+            printed = self.printed();
+        }
     }
 
     /// What the gateway printed.
@@ -158,8 +190,8 @@ impl Path {
 /// Printed records, each once, however often it was delivered.
 #[derive(Debug, Default)]
 pub(crate) struct Printed {
-    /// Sequence numbers by message.
-    pub(crate) sequences: BTreeMap<String, BTreeSet<u64>>,
+    /// Sequence numbers by boot and message.
+    pub(crate) sequences: BTreeMap<(String, String), BTreeSet<u64>>,
     pub(crate) samples: u64,
     pub(crate) spans: u64,
     /// Spans by trace id.
@@ -181,9 +213,9 @@ impl Printed {
                 Some("sample") => {
                     printed.samples += 1;
                     if json["signal"] == "Sequence" {
-                        let message = json["message"].as_str().unwrap_or_default().to_owned();
+                        let word = |key: &str| json[key].as_str().unwrap_or_default().to_owned();
                         let number = json["raw"].as_u64().unwrap_or_else(|| panic!("no number: {text}"));
-                        printed.sequences.entry(message).or_default().insert(number);
+                        printed.sequences.entry((word("boot"), word("message"))).or_default().insert(number);
                     }
                 }
                 Some("span") => {
@@ -196,13 +228,19 @@ impl Printed {
         printed
     }
 
-    /// Nothing is missing and nothing is there twice: samples, spans, and every sequence number.
+    /// The numbers of a message in one boot.
+    pub(crate) fn numbers(&self, boot: &str, message: &str) -> BTreeSet<u64> {
+        self.sequences.get(&(boot.to_owned(), message.to_owned())).cloned().unwrap_or_default()
+    }
+
+    /// All was sent in one boot, and nothing of it is missing or there twice: samples, spans, and every sequence number.
     pub(crate) fn check_complete(&self, traffic: &Traffic) {
         assert_eq!((self.samples, self.spans), (traffic.count("samples"), traffic.count("spans")));
         assert_eq!(self.traces.len() as u64, traffic.count("spans"));
         for (message, kind) in [("Classic", "classic"), ("Flexible", "fd"), ("Traced", "traced")] {
             let expected: BTreeSet<u64> = (0..traffic.count(kind)).collect();
-            let printed = self.sequences.get(message).cloned().unwrap_or_default();
+            let boot = self.sequences.keys().next().map(|(boot, _)| boot.clone()).unwrap_or_default();
+            let printed = self.numbers(&boot, message);
             let missing: Vec<_> = expected.difference(&printed).take(10).collect();
             assert!(
                 missing.is_empty() && printed.len() == expected.len(),

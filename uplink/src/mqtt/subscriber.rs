@@ -89,14 +89,16 @@ impl Subscriber {
         loop {
             match self.connection.next().await? {
                 Event::Incoming(Packet::ConnAck(ack)) => {
-                    let filters =
-                        self.filters.iter().map(|path| Filter::new(path.clone(), QoS::AtLeastOnce));
+                    let filters = self.filters.iter().map(|path| Filter::new(path.clone(), QoS::AtLeastOnce));
                     let sent = self.connection.client.try_subscribe_many(filters);
                     sent.map_err(|_| LinkError::Closed(self.connection.broker.clone()))?;
                     return Ok(Received::Connected { session_present: ack.session_present });
                 }
                 Event::Incoming(Packet::SubAck(ack))
-                    if !ack.return_codes.iter().all(|code| matches!(code, SubscribeReasonCode::Success(_))) =>
+                    if !ack
+                        .return_codes
+                        .iter()
+                        .all(|code| matches!(code, SubscribeReasonCode::Success(_))) =>
                 {
                     return Ok(Received::Refused);
                 }
