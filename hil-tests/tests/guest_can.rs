@@ -6,34 +6,28 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use guest_path::Path;
-use hil_tests::guest::Time;
 use hil_tests::until;
 
 const NOTICED_WITHIN: Duration = Duration::from_secs(20);
 
-fn check(test: &str, arguments: &str) {
-    let path = Path::start(test);
-    let traffic = path.send(arguments);
+#[test]
+fn every_frame_of_every_kind_arrives() {
+    let path = Path::start("kinds");
+    let traffic = path
+        .send("vcan0 --rate 2000 --seconds 5 --mix classic=60,fd=25,traced=5,unmatched=5,remote=3,error=2");
     path.check_all(&traffic);
 }
 
 #[test]
-fn every_frame_of_every_kind_arrives() {
-    check(
-        "kinds",
-        "vcan0 --rate 2000 --seconds 5 --mix classic=60,fd=25,traced=5,unmatched=5,remote=3,error=2",
-    );
-}
-
-#[test]
 fn twenty_thousand_frames_a_second_arrive() {
-    check("rate", "vcan0 --rate 20000 --seconds 6 --mix classic=3,fd=1");
+    let path = Path::start_metered("rate");
+    let traffic = path.send("vcan0 --rate 20000 --seconds 6 --mix classic=3,fd=1");
+    path.check_all(&traffic);
 }
 
-/// On a processor of its own speed, so that it does not matter how busy this machine is.
 #[test]
 fn a_minute_at_twenty_thousand_frames_a_second_arrives() {
-    let mut path = Path::start_counting("minute", Time::Metered);
+    let mut path = Path::start_metered_counting("minute");
     let traffic = path.send("vcan0 --rate 20000 --seconds 60 --mix classic=3,fd=1");
     path.until_acknowledged(traffic.count("frames"));
     path.check_books(&traffic);
@@ -88,4 +82,5 @@ fn a_bus_that_goes_and_comes_is_opened_again() {
     sent += path.send("vcan0 --rate 1000 --seconds 1 --mix classic=1,fd=1").count("frames");
     path.until_acknowledged(sent);
     assert_eq!(path.metrics().sum("ecu_daemon_frames_received_total", &[]), sent);
+    path.daemon().stop();
 }

@@ -17,11 +17,7 @@ fn no_cut_breaks_a_promise() {
         let summary = recording.cut(damage, POINTS);
         say(&format!("{damage:?}: {summary}"));
         assert_eq!(summary.unusable, 0, "{damage:?}");
-        // Noise in the sector in which the last commit ended takes that commit along: SQLite relies on cards to leave
-        // the bytes beside a write alone (its "powersafe overwrite").
-        if damage != Damage::Scrambled {
-            assert_eq!(summary.broken, 0, "{damage:?}");
-        }
+        assert_eq!(summary.broken, 0, "{damage:?}");
         // What was never promised is missing: this laboratory sees losses.
         assert!(summary.lost > 0, "{damage:?}");
     }

@@ -78,24 +78,14 @@ impl<'a> GuestDaemon<'a> {
         (page.status == 0).then(|| Metrics::from(page.text))
     }
 
-    /// Ends it in good order and gives its exit status.
-    pub fn stop(&self) -> i32 {
+    /// Ends it in good order.
+    pub fn stop(&self) {
         let limit = ENDED_WITHIN.as_secs();
-        // It is no child of the shell that asks, so that its status is not to be had; its log has the last word.
-        self.guest
-            .attempt(
-                &format!(
-                    "read pid </ecu/daemon.pid; kill $pid; for i in $(seq {limit}); do [ -d /proc/$pid ] || exit 0; \
-                     sleep 1; done; exit 1"
-                ),
-                ENDED_WITHIN,
-            )
-            .status
-    }
-
-    /// Ends it without asking (SIGKILL).
-    pub fn kill(&self) {
-        self.guest.run("kill -9 $(cat /ecu/daemon.pid)");
+        // It is no child of the shell that asks, so that its exit status is not to be had.
+        self.guest.run(&format!(
+            "read pid </ecu/daemon.pid; kill $pid; for i in $(seq {limit}); do [ -d /proc/$pid ] || exit 0; sleep 1; \
+             done; echo it goes on; exit 1"
+        ));
     }
 
     /// What it has logged, in all boots and starts.
