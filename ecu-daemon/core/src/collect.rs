@@ -25,8 +25,8 @@ pub struct Limits {
 const SPANS_AFTER_NS: i64 = 1_000_000_000;
 /// Spans in a block at most, 48 bytes of memory each.
 const SPANS_MAX: usize = 1024;
-/// Log records in a block at most; their texts are bounded one by one.
-const LOGS_MAX: usize = 512;
+/// Log records in a block at most; with the longest texts they are 2.3 MiB, which a block holds even uncompressed.
+const LOGS_MAX: usize = 256;
 
 /// What the daemon is to do.
 #[derive(Debug)]
@@ -98,9 +98,9 @@ impl Collector {
         now: BootNanos,
         perform: &mut impl FnMut(Action),
     ) {
-        if self.samples.samples() >= self.limits.samples_max
-            || self.samples.row(message, time_ns, clock).is_err()
-        {
+        // A row without values takes memory, too: messages without signals, or cut off before the first one.
+        let full = self.samples.samples().max(self.samples.rows()) >= self.limits.samples_max;
+        if full || self.samples.row(message, time_ns, clock).is_err() {
             self.seal_samples(now, perform);
             // An empty block takes any row.
             let _ = self.samples.row(message, time_ns, clock);

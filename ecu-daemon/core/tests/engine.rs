@@ -96,6 +96,31 @@ fn blocks_are_sealed_by_age_and_by_size() {
 }
 
 #[test]
+fn rows_without_values_are_bounded_too_and_logs_fit_their_block() {
+    let mut engine = engine(1000);
+    let mut blocks = Vec::new();
+    let empty = Frame::classic(SPEED, &[]).unwrap();
+    let one = Frame::classic(SPEED, &[1, 0, 0, 0]).unwrap();
+    engine.frame(&record(one, 0), BootNanos(0), &mut step(&mut blocks));
+    for i in 0..3_000 {
+        engine.frame(&record(empty, i), BootNanos(0), &mut step(&mut blocks));
+    }
+    assert_eq!(blocks.len(), 1, "sealed by its rows; what holds no sample at all is not kept");
+    assert_eq!(engine.buses()[0].short, 3_000);
+    let mut noise = 1_u64;
+    for _ in 0..600 {
+        let body = std::iter::repeat_with(|| {
+            noise = noise.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            char::from(b' ' + (noise >> 57) as u8 % 95)
+        });
+        let log = LogRecord { body: body.take(9_000).collect(), ..log(Severity::INFO) };
+        engine.log(log, BootNanos(0), &mut step(&mut blocks));
+    }
+    engine.finish(BootNanos(0), &mut step(&mut blocks));
+    assert_eq!((engine.logs().sealed, engine.logs().failed), (600, 0));
+}
+
+#[test]
 fn a_context_makes_a_span_if_its_sender_sampled_it() {
     let mut engine = engine(1000);
     let mut blocks = Vec::new();

@@ -77,6 +77,7 @@ pub struct SamplesBuilder {
     /// Messages that have rows, in order of first appearance.
     active: Vec<u32>,
     samples: usize,
+    rows: usize,
     first_ns: i64,
     last_ns: i64,
     deltas: Vec<u64>,
@@ -102,6 +103,7 @@ impl SamplesBuilder {
             groups: signals.into_iter().map(group).collect(),
             active: Vec::new(),
             samples: 0,
+            rows: 0,
             first_ns: i64::MAX,
             last_ns: i64::MIN,
             deltas: Vec::new(),
@@ -124,6 +126,7 @@ impl SamplesBuilder {
             return Err(ClockChanged);
         }
         group.ticks.push(tick);
+        self.rows += 1;
         group.slots.place(kept_ns);
         self.first_ns = self.first_ns.min(kept_ns);
         self.last_ns = self.last_ns.max(kept_ns);
@@ -147,6 +150,11 @@ impl SamplesBuilder {
     /// Samples collected.
     pub const fn samples(&self) -> usize {
         self.samples
+    }
+
+    /// Rows collected, those without values included.
+    pub const fn rows(&self) -> usize {
+        self.rows
     }
 
     /// Whether nothing is collected, not even a row without values.
@@ -182,7 +190,7 @@ impl SamplesBuilder {
             group.ticks.clear();
         }
         self.active.clear();
-        self.samples = 0;
+        (self.samples, self.rows) = (0, 0);
         (self.first_ns, self.last_ns) = (i64::MAX, i64::MIN);
     }
 }
