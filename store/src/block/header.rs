@@ -220,7 +220,7 @@ impl BlockHeader {
         for number in [self.count, self.clock_map, self.dictionary, self.raw_len, self.body_len] {
             out.extend_from_slice(&number.to_le_bytes());
         }
-        // Reserved, zero: the error bound of its times (issue: time) is to stand here.
+        // Reserved, zero: the error bound of its times is to stand here once clocks are mapped.
         out.extend_from_slice(&[0; 12]);
         debug_assert_eq!(out.len(), CRC_AT);
         let crc = crc32c::crc32c_append(crc32c::crc32c(&out), body);
