@@ -157,7 +157,18 @@ mod tests {
         sender.connect(receiver.local_addr().unwrap()).unwrap();
         stamp_arrivals(receiver.as_fd()).unwrap();
         count_drops(receiver.as_fd()).unwrap();
-        (sender, receiver)
+        // The kernel turns stamping on from a work queue: the first packets after the request may come without.
+        let mut batch = Receiver::default();
+        for _ in 0..1_000 {
+            sender.send(&[0]).unwrap();
+            std::thread::sleep(Duration::from_millis(1));
+            if batch.receive(receiver.as_fd()).is_ok()
+                && batch.packets().all(|packet| packet.software.is_some())
+            {
+                return (sender, receiver);
+            }
+        }
+        panic!("the kernel does not stamp packets");
     }
 
     #[allow(clippy::disallowed_methods, reason = "the stamp is compared with the clock it was taken from")]

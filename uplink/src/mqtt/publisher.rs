@@ -10,8 +10,8 @@ use rumqttc::v5::mqttbytes::v5::{Packet, PubAckReason};
 use super::{Connection, Link, LinkError};
 use crate::flight::Flight;
 
-/// Packet ids go round in a circle this long. Far longer than the in-flight window, so that a number is free again
-/// before its turn comes; rumqttc stalls when it is not.
+/// Packet ids go round in a circle this long, or as long as the broker's receive maximum where that is less (MQTT 5
+/// §3.2.2.3.3; Mosquitto: 20), which then bounds what is in flight as well.
 const PACKET_IDS: u16 = 4096;
 
 /// One connection for publishing; `T` comes back when the packet it went with is acknowledged.
