@@ -1,14 +1,23 @@
 //! Reader of DBC files: text to [`Database`], with everything left out or repaired told as a [`Finding`].
 //!
-//! The grammar is crate can-dbc's. This module adds what files in the field need before it (character set, byte order
-//! mark, 29-bit identifiers without bit 31, see `scan`) and the checks and the resolving of names after it.
+//! The text goes through these in order: `text` (character set), `statements` (takes it apart, with `cursor`), `grammar`
+//! (crate can-dbc, for messages and their signals), `messages` and `signals` (put together, with what `references`,
+//! `attributes` and `multiplex` say of them), `checks`.
 
+mod attribute_statements;
 mod attributes;
+mod by_signal;
 mod checks;
+mod comments;
+mod counters;
+mod cursor;
+mod grammar;
 mod messages;
 mod multiplex;
+mod protection;
 mod references;
-mod scan;
+mod signals;
+mod statements;
 mod text;
 
 use alloc::format;
@@ -25,8 +34,6 @@ pub const FILE_BYTES_MAX: usize = 16 * 1024 * 1024;
 pub const SIGNALS_PER_MESSAGE_MAX: usize = 4096;
 /// Most findings of one file; what comes after is counted.
 pub const FINDINGS_MAX: usize = 10_000;
-/// Most statements left out because of their syntax; each costs another pass of the parser.
-const REPAIRS_MAX: usize = 16;
 
 /// Why a file is no DBC file. Displays as `name:line: reason; remedy`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,54 +56,29 @@ impl core::error::Error for DbcError {}
 
 /// Reads a DBC file's bytes: UTF-8, or else Windows-1252 (of which Latin-1's printable characters are a part).
 ///
-/// Honoured: `BO_`, `SG_` with `m`/`M`, `SG_MUL_VAL_`, `SIG_VALTYPE_`, `VAL_`, and the attributes `GenMsgCycleTime`,
-/// `VFrameFormat`, `ProtocolType`, `SystemSignalLongSymbol`, `SystemMessageLongSymbol` and `TraceContextOffset`. An
-/// identifier above `0x7FF` without bit 31 is taken as a 29-bit one.
+/// Honoured: `BO_`, `SG_` with `m`/`M`, `SG_MUL_VAL_`, `SIG_VALTYPE_`, `VAL_`, also with the name of a `VAL_TABLE_`,
+/// `CM_`, and the attributes `GenMsgCycleTime`, `GenSigStartValue`, `SPN`, `VFrameFormat`, `ProtocolType`,
+/// `SystemSignalLongSymbol`, `SystemMessageLongSymbol`, `SigType`, `TraceContextOffset` and those of end-to-end protection
+/// (`E2EProfile`, `E2EDataId` and others), with their defaults where a default makes sense. An identifier above `0x7FF`
+/// without bit 31 is taken as a 29-bit one.
 ///
 /// # Errors
 /// [`DbcError`] for a file above [`FILE_BYTES_MAX`], for UTF-16, and for the first line that is not DBC. Comments,
-/// attributes, value tables and groups that are not DBC are left out instead, up to a number.
+/// attributes and value tables that are not DBC are left out instead.
 pub fn read(name: &str, bytes: &[u8]) -> Result<(Database, Vec<Finding>), DbcError> {
-    let error = |line: u32, text: String| DbcError { name: name.to_string(), line, text };
+    let error = |(line, text): (u32, String)| DbcError { name: name.to_string(), line, text };
     if bytes.len() > FILE_BYTES_MAX {
         let text =
             format!("{} bytes, more than the {FILE_BYTES_MAX} that are read; split the file", bytes.len());
-        return Err(error(1, text));
+        return Err(error((1, text)));
     }
     let mut findings = Findings::default();
-    let text = text::decode(bytes, &mut findings).map_err(|remedy| error(1, remedy.to_string()))?;
-    let mut scan = scan::scan(&text).map_err(|unclosed| {
-        error(unclosed.line, "a quoted text begins here and does not end; close it with \"".to_string())
-    })?;
-    let parsed = parse(&mut scan, &mut findings).map_err(|refused| {
-        let (line, reason) = text::explain(&refused, &scan.text, &text);
-        error(line, reason)
-    })?;
-    if let Some(line) = messages::first_unmarked(&parsed, &scan) {
-        let text = "BO_ where no statement can begin from here on; put every message on a line of its own";
-        return Err(error(line, text.to_string()));
-    }
-    let messages = messages::convert(&parsed, &scan, &mut findings);
-    Ok((Database { name: name.to_string(), messages }, findings.into_sorted()))
-}
-
-/// Parses, leaving out statements that are no DBC where the messages do not depend on them: one vendor's attribute must
-/// not cost the whole file.
-fn parse(scan: &mut scan::Scan, findings: &mut Findings) -> Result<can_dbc::Dbc, can_dbc::DbcError> {
-    let mut repairs = 0;
-    loop {
-        let refused = match can_dbc::Dbc::try_from(scan.text.as_str()) {
-            Ok(parsed) => return Ok(parsed),
-            Err(refused) if repairs == REPAIRS_MAX => return Err(refused),
-            Err(refused) => refused,
-        };
-        let place = text::position(&refused);
-        let Some(line) = place.and_then(|(line, column)| scan.blank_dispensable(line, column)) else {
-            return Err(refused);
-        };
-        findings.left_out(Some(line), "this comment, attribute, value table or group is no DBC statement");
-        repairs += 1;
-    }
+    let text = text::decode(bytes, &mut findings).map_err(|remedy| error((1, remedy.to_string())))?;
+    let statements =
+        statements::read(&text, &mut findings).map_err(|fault| error(text::explain(fault, &text)))?;
+    let messages = messages::convert(&statements, &mut findings).map_err(error)?;
+    let comments = comments::collect(&statements.comments);
+    Ok((Database { name: name.to_string(), messages, comments }, findings.into_sorted()))
 }
 
 /// Collects findings while a file is read.

@@ -12,23 +12,23 @@ pub enum ByteOrder {
     Motorola,
 }
 
-/// A bit field, worked out once so that reading it is one load and two shifts.
+/// A bit field, worked out once so that reading it is one load, one shift and a mask.
 ///
 /// The load is of eight bytes; only a field that touches nine takes a slower way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Extractor {
-    /// First byte of the eight (or sixteen, when `wide`) that are loaded.
+    /// The field's bits, moved down to bit 0.
+    mask: u64,
+    /// The field's top bit when it is signed, else 0: `(value ^ bit) - bit` extends the sign.
+    sign_bit: u64,
+    /// First byte of the eight (or sixteen, when `wide`) that are loaded; 0 for every field of the first eight bytes.
     load: u8,
-    /// Shift that throws away what stands above the field.
-    left: u8,
-    /// Shift that moves the field down to bit 0, after `left`.
-    right: u8,
+    /// Shift that moves the field down to bit 0.
+    shift: u8,
     /// Payload length from which on the field is there completely.
     end: u8,
     order: ByteOrder,
     wide: bool,
-    /// The field's top bit when it is signed, else 0: `(value ^ bit) - bit` extends the sign.
-    sign_bit: u64,
 }
 
 impl Extractor {
@@ -51,20 +51,20 @@ impl Extractor {
         let first_byte = first_bit / 8;
         let wide = end - first_byte > 8;
         let width = if wide { 128 } else { 64 };
-        let load = first_byte.min((FD_LEN_MAX as u16) - width / 8);
+        let load = if end <= 8 { 0 } else { first_byte.min((FD_LEN_MAX as u16) - width / 8) };
         let skipped = first_bit - load * 8;
-        let above = match order {
-            ByteOrder::Intel => width - skipped - u16::from(bits),
-            ByteOrder::Motorola => skipped,
+        let shift = match order {
+            ByteOrder::Intel => skipped,
+            ByteOrder::Motorola => width - skipped - u16::from(bits),
         };
         Some(Self {
+            mask: u64::MAX >> (64 - bits),
+            sign_bit: if signed { 1 << (bits - 1) } else { 0 },
             load: load as u8,
-            left: above as u8,
-            right: (width - u16::from(bits)) as u8,
+            shift: shift as u8,
             end: end as u8,
             order,
             wide,
-            sign_bit: if signed { 1 << (bits - 1) } else { 0 },
         })
     }
 
@@ -73,29 +73,72 @@ impl Extractor {
         self.end as usize
     }
 
+    /// How its bits are ordered.
+    pub(crate) const fn order(&self) -> ByteOrder {
+        self.order
+    }
+
+    /// Whether [`Self::pick`] can take it out of the payload's first eight bytes.
+    pub(crate) const fn in_first_word(&self) -> bool {
+        self.end <= 8
+    }
+
+    /// Whether its top bit is a sign.
+    pub(crate) const fn is_signed(&self) -> bool {
+        self.sign_bit != 0
+    }
+
+    /// Whether it touches nine bytes.
+    pub(crate) const fn is_wide(&self) -> bool {
+        self.wide
+    }
+
     /// The field's value, sign-extended to 64 bits when it is signed. The caller has checked [`Self::end`].
     #[inline]
     pub fn read(&self, payload: &[u8; FD_LEN_MAX]) -> u64 {
         if self.wide {
             return self.read_wide(payload);
         }
-        let bytes = payload[usize::from(self.load)..].first_chunk().copied().unwrap_or_default();
-        let (intel, motorola) = (u64::from_le_bytes(bytes), u64::from_be_bytes(bytes));
-        // Both, then a choice: signals of either kind alternate, and a wrong guess of the branch costs more.
-        let word = if self.order == ByteOrder::Motorola { motorola } else { intel };
-        let value = (word << (self.left & 63)) >> (self.right & 63);
+        match self.order {
+            ByteOrder::Intel => self.pick(self.intel(payload)),
+            ByteOrder::Motorola => self.pick(self.motorola(payload)),
+        }
+    }
+
+    /// The eight bytes that hold the field, the first one lowest.
+    #[inline]
+    pub(crate) fn intel(&self, payload: &[u8; FD_LEN_MAX]) -> u64 {
+        u64::from_le_bytes(chunk(payload, self.load))
+    }
+
+    /// The eight bytes that hold the field, the first one highest.
+    #[inline]
+    pub(crate) fn motorola(&self, payload: &[u8; FD_LEN_MAX]) -> u64 {
+        u64::from_be_bytes(chunk(payload, self.load))
+    }
+
+    /// The value out of its eight bytes, which were loaded in the field's order.
+    #[inline]
+    pub(crate) const fn pick(&self, word: u64) -> u64 {
+        let value = self.pick_unsigned(word);
         (value ^ self.sign_bit).wrapping_sub(self.sign_bit)
+    }
+
+    /// The same for a field that is not signed.
+    #[inline]
+    pub(crate) const fn pick_unsigned(&self, word: u64) -> u64 {
+        // `& 63` tells the compiler that no shift is too far.
+        (word >> (self.shift & 63)) & self.mask
     }
 
     /// A field of 58 to 64 bits that begins in one byte and ends in the ninth.
     #[cold]
-    fn read_wide(self, payload: &[u8; FD_LEN_MAX]) -> u64 {
-        let bytes = payload[usize::from(self.load)..].first_chunk().copied().unwrap_or_default();
+    pub(crate) fn read_wide(&self, payload: &[u8; FD_LEN_MAX]) -> u64 {
         let word = match self.order {
-            ByteOrder::Intel => u128::from_le_bytes(bytes),
-            ByteOrder::Motorola => u128::from_be_bytes(bytes),
+            ByteOrder::Intel => u128::from_le_bytes(chunk(payload, self.load)),
+            ByteOrder::Motorola => u128::from_be_bytes(chunk(payload, self.load)),
         };
-        let value = ((word << self.left) >> self.right) as u64;
+        let value = (word >> self.shift) as u64 & self.mask;
         (value ^ self.sign_bit).wrapping_sub(self.sign_bit)
     }
 
@@ -110,6 +153,13 @@ impl Extractor {
         }
         set
     }
+}
+
+/// `N` bytes from `load` on, which [`Extractor::new`] has kept inside of the payload.
+#[inline]
+fn chunk<const N: usize>(payload: &[u8; FD_LEN_MAX], load: u8) -> [u8; N] {
+    let load = usize::from(load);
+    payload.get(load..load + N).and_then(<[u8]>::first_chunk).copied().unwrap_or([0; N])
 }
 
 /// Payload bits of a field from its least significant one up, one by one: the definition [`Extractor`] is tested against.

@@ -14,21 +14,28 @@ pub mod candump;
 pub mod database;
 #[cfg(feature = "dbc")]
 pub mod dbc;
+pub mod e2e;
 pub mod extract;
 #[cfg(feature = "alloc")]
 pub mod finding;
 
 pub mod frame;
+#[cfg(feature = "alloc")]
+pub mod isotp;
 pub mod j1939;
+#[cfg(feature = "alloc")]
+pub mod observe;
 #[cfg(feature = "alloc")]
 pub mod signal;
 #[cfg(feature = "alloc")]
 pub mod table;
 pub mod time;
 pub mod trace;
+#[cfg(feature = "alloc")]
+pub mod uds;
 
 #[cfg(feature = "alloc")]
-pub use database::{Database, MessageDefinition};
+pub use database::{Comments, Database, MessageDefinition};
 #[cfg(feature = "dbc")]
 pub use dbc::DbcError;
 pub use extract::ByteOrder;
@@ -36,7 +43,7 @@ pub use extract::ByteOrder;
 pub use finding::{Finding, Severity};
 pub use frame::{CanId, Frame, FrameError, FrameFlags};
 #[cfg(feature = "alloc")]
-pub use signal::{Branch, Raw, Signal, ValueKind};
+pub use signal::{Branch, Raw, Sample, Signal, ValueKind};
 #[cfg(feature = "alloc")]
 pub use table::{DecodeTable, Decoded, Matching, Message, MessageIndex};
 pub use time::{BootNanos, HwNanos, RealtimeNanos, TaiNanos};

@@ -31,7 +31,7 @@ impl ValueKind {
 }
 
 /// The bits of one sample: an integer sign-extended to 64 bits, or the IEEE bits of a float (f32 in the low 32).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Raw(pub u64);
 
 impl Raw {
@@ -39,6 +39,15 @@ impl Raw {
     pub const fn as_i64(self) -> i64 {
         self.0 as i64
     }
+}
+
+/// One signal's value in a frame.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sample<V> {
+    /// Index of the signal in its message.
+    pub signal: u16,
+    /// [`Raw`], or the physical value.
+    pub value: V,
 }
 
 /// When a multiplexed signal is in the payload: while its multiplexor has one of these values.
@@ -75,6 +84,10 @@ pub struct Signal {
     pub min: f64,
     /// Largest physical value the DBC declares.
     pub max: f64,
+    /// Raw number before the first frame (`GenSigStartValue`), where one is given that the signal can have.
+    pub start_value: Option<f64>,
+    /// Suspect parameter number of SAE J1939 (`SPN`), which diagnostic messages name the signal by; never 0.
+    pub spn: Option<u32>,
     /// Names of raw values (`VAL_`), sorted by value, one name each; values above `i64::MAX` stand as negative.
     pub labels: Vec<(i64, String)>,
     /// Whether other signals' branches hang on this one's value.
@@ -119,6 +132,8 @@ pub(crate) mod tests {
             offset: 0.0,
             min: 0.0,
             max: 0.0,
+            start_value: None,
+            spn: None,
             labels: Vec::new(),
             is_multiplexor: false,
             branch: None,

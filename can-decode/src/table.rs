@@ -5,6 +5,7 @@
 
 mod lookup;
 mod message;
+mod plan;
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
@@ -14,7 +15,7 @@ use crate::database::{Database, MessageDefinition};
 use crate::finding::{Finding, Severity};
 use crate::frame::{CanId, Frame};
 use crate::j1939::pgn;
-use lookup::{HashedKeys, StandardIds};
+use lookup::{EMPTY, HashedKeys, StandardIds};
 
 pub use crate::signal::{Branch, Raw, Signal, ValueKind};
 pub use message::{Decoded, Message};
@@ -80,9 +81,16 @@ impl DecodeTable {
     pub fn find(&self, id: CanId) -> Option<MessageIndex> {
         let index = match id {
             CanId::Standard(id) => self.standard.find(id),
-            CanId::Extended(id) => self.extended.find(id).or_else(|| self.groups.find(pgn(id))),
+            CanId::Extended(id) => self.find_extended(id),
         };
-        index.map(MessageIndex)
+        (index != EMPTY).then_some(MessageIndex(index))
+    }
+
+    /// Not inlined, so that the way of the 11-bit identifiers is.
+    #[inline(never)]
+    fn find_extended(&self, id: u32) -> u16 {
+        let exact = self.extended.find(id);
+        if exact == EMPTY { self.groups.find(pgn(id)) } else { exact }
     }
 
     /// All messages; a [`MessageIndex`] counts them.
@@ -138,11 +146,17 @@ impl<'a> Build<'a> {
             return;
         }
         let Ok(index) = u16::try_from(self.messages.len()) else { return };
-        let message = Message::compile(definition, by_pgn).filter(|_| usize::from(index) < MESSAGES_MAX);
-        let Some(message) = message else {
-            let text = format!("a table holds {MESSAGES_MAX} messages, each with signals inside of 64 bytes");
-            self.report(database, definition, Severity::LeftOut, &text);
-            return;
+        let message = match Message::compile(definition, by_pgn) {
+            Ok(message) if usize::from(index) < MESSAGES_MAX => message,
+            Ok(_) => {
+                let text = format!("a table holds {MESSAGES_MAX} messages");
+                self.report(database, definition, Severity::LeftOut, &text);
+                return;
+            }
+            Err(error) => {
+                self.report(database, definition, Severity::LeftOut, error.text());
+                return;
+            }
         };
         if !self.names.insert(&definition.name) {
             self.report(database, definition, Severity::Warning, "another message has this name too");

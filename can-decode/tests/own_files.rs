@@ -35,16 +35,20 @@ fn frames_decode_to_values_worked_out_by_hand() {
         let frame = parse_line(&line).unwrap_or_else(|error| panic!("{vector}: {error}")).frame;
         let table = table(file);
         let message = message(&table, frame.id());
+        let mut samples = Vec::new();
+        message.decode(&frame, |signal, raw| samples.push((signal, raw)));
+        // Signals of branches are reported behind the others.
+        samples.sort();
         let mut got = String::new();
-        message.decode(&frame, |signal, raw| {
+        for (signal, raw) in samples {
             let signal = &message.signals[signal];
             let separator = if got.is_empty() { "" } else { ", " };
             write!(got, "{separator}{} {} {}", signal.name, raw.as_i64(), signal.physical(raw)).unwrap();
-        });
+        }
         assert_eq!(got, expected.trim(), "{vector}");
         count += 1;
     }
-    assert_eq!(count, 30);
+    assert_eq!(count, 34);
 }
 
 #[test]
@@ -79,6 +83,16 @@ fn findings_name_the_line_and_the_reason() {
         &["9: left out: TraceContextOffset 8 of message Late: 25 bytes do not fit in its 32 bytes"],
     );
     check("j1939.dbc", &[]);
+    check("field.dbc", &[]);
+    check("dos.dbc", &[]);
+    check(
+        "described.dbc",
+        &[
+            "11: left out: this comment, attribute or value table is no DBC statement",
+            "46: left out: labels of signal Level: there is no VAL_TABLE_ Nowhere",
+            "48: left out: this comment, attribute or value table is no DBC statement",
+        ],
+    );
     check(
         "lenient.dbc",
         &[
@@ -93,8 +107,8 @@ fn findings_name_the_line_and_the_reason() {
             "16: left out: message Impossible: identifier 4294967295 is beyond 29 bits",
             "22: left out: message Second: an earlier message has its identifier 007 too",
             "25: note: signals of VECTOR__INDEPENDENT_SIG_MSG belong to no message and are not decoded",
-            "29: left out: this comment, attribute, value table or group is no DBC statement",
-            "30: left out: this comment, attribute, value table or group is no DBC statement",
+            "29: left out: this comment, attribute or value table is no DBC statement",
+            "30: left out: this comment, attribute or value table is no DBC statement",
             "33: note: VAL_ for a signal Missing that message 18FEF100 does not have",
         ],
     );
@@ -157,6 +171,62 @@ fn j1939_messages_match_by_parameter_group() {
     let engine = message(&table, CanId::Extended(0x0CF0_0400));
     assert_eq!(engine.long_name.as_deref(), Some("ElectronicEngineController1"));
     assert_eq!(engine.signals[0].long_name.as_deref(), Some("EngineSpeedWithALongNameThatDoesNotFitIn32"));
+}
+
+#[test]
+fn attributes_have_defaults_and_the_last_value_counts() {
+    let table = table("described.dbc");
+    let about: Vec<_> = table.messages().iter().map(|message| (message.cycle_time_ms, message.fd)).collect();
+    assert_eq!(about, [(Some(50), false), (Some(100), true), (None, false)]);
+    let numbers = |message: &Message| -> Vec<_> {
+        message.signals.iter().map(|signal| (signal.start_value, signal.spn)).collect()
+    };
+    // -3 by default, which an unsigned signal cannot have, as 16 bits cannot have 65536.
+    let [light, motion, default] = table.messages() else { panic!("{:?}", table.messages()) };
+    assert_eq!(numbers(light), [(Some(3.0), None), (Some(-3.0), None), (Some(-3.0), None)]);
+    assert_eq!(numbers(motion), [(Some(1.5), Some(84)), (None, Some(190))]);
+    assert_eq!(numbers(default), [(None, None)]);
+}
+
+#[test]
+fn labels_may_come_from_a_named_table() {
+    let table = table("described.dbc");
+    let labels = &message(&table, CanId::Standard(0x40)).signals[0].labels;
+    let labels: Vec<_> = labels.iter().map(|(value, text)| (*value, text.as_str())).collect();
+    assert_eq!(labels, [(0, "off"), (1, "on"), (3, "not \"available\"")]);
+}
+
+#[test]
+fn comments_stay_in_the_database() {
+    let (database, _) = read("described.dbc");
+    let comments = &database.comments;
+    assert_eq!(comments.file.as_deref(), Some("About the file,\nin two lines."));
+    let of_message = |id| comments.message(CanId::Standard(id));
+    assert_eq!(of_message(0x40), Some("About the light."));
+    assert_eq!(of_message(0x41), Some("A signal's comment without a signal."));
+    assert_eq!(of_message(0x42), Some("A message's without BO_."));
+    assert_eq!(of_message(0x43), None);
+    assert_eq!(comments.signal(CanId::Standard(0x40), "Beam"), Some("It said: \"on\"."));
+    assert_eq!(comments.signal(CanId::Standard(0x40), "Level"), None);
+}
+
+#[test]
+fn forms_that_real_files_have_are_read() {
+    let table = table("field.dbc");
+    let door = message(&table, CanId::Standard(0x80));
+    let names: Vec<_> =
+        door.signals.iter().map(|signal| (signal.name.as_str(), signal.branch.is_some())).collect();
+    assert_eq!(names, [("1stLock", false), ("Unpaged", false), ("Exponent", false), ("Long", false)]);
+    let scales: Vec<_> = door.signals.iter().map(|signal| (signal.factor, signal.offset)).collect();
+    assert_eq!(scales, [(0.25, 0.0), (1.0, -0.5), (0.01, 15.0), (1.0, 0.0)]);
+    assert_eq!((door.signals[2].min, door.signals[2].max), (-1000.0, 0.5));
+    assert_eq!(door.signals[3].kind, ValueKind::F32);
+    let labels = |at: usize| -> Vec<_> {
+        door.signals[at].labels.iter().map(|(value, text)| (*value, text.as_str())).collect()
+    };
+    assert_eq!(labels(0), [(0, "open"), (1, "shut")]);
+    assert_eq!(labels(1), [(-6, "minus six"), (5, "five"), (7, "seven")]);
+    assert_eq!(message(&table, CanId::Standard(0x81)).name, "Late");
 }
 
 #[test]

@@ -2,53 +2,16 @@
 #![cfg(feature = "dbc")]
 #![allow(clippy::unwrap_used, reason = "where a test unwraps, it fails")]
 
+mod shared_data;
+
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::io::Read;
-use std::path::{Path, PathBuf};
 
-use can_decode::{CanId, Database, DecodeTable, Frame, FrameFlags, Matching, Raw, Signal, ValueKind};
+use can_decode::{CanId, DecodeTable, Frame, FrameFlags, Matching, Raw, Signal, ValueKind};
 use flate2::read::GzDecoder;
 use serde_json::Value;
-
-fn data() -> Option<PathBuf> {
-    let path = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/data/can"));
-    let found = path.is_dir();
-    println!("{} shared CAN data", if found { "running over the" } else { "absent: the" });
-    found.then(|| path.to_path_buf())
-}
-
-fn databases(root: &Path) -> BTreeMap<String, Result<Database, String>> {
-    let mut loaded = BTreeMap::new();
-    for folder in fs::read_dir(root.join("dbc")).unwrap() {
-        let folder = folder.unwrap().path();
-        for file in fs::read_dir(&folder).unwrap() {
-            let path = file.unwrap().path();
-            let part = |path: &Path| path.file_name().unwrap().to_str().unwrap().to_string();
-            let name = format!("{}/{}", part(&folder), part(&path));
-            let read = can_decode::dbc::read(&name, &fs::read(&path).unwrap());
-            loaded.insert(name, read.map(|(database, _)| database).map_err(|error| error.to_string()));
-        }
-    }
-    loaded
-}
-
-#[test]
-fn every_file_loads_or_is_refused_with_its_line() {
-    let Some(root) = data() else { return };
-    let loaded = databases(&root);
-    let mut refused = Vec::new();
-    for (name, read) in &loaded {
-        if let Err(error) = read {
-            let line = error.strip_prefix(&format!("{name}:")).and_then(|rest| rest.split_once(": "));
-            assert!(line.is_some_and(|(line, _)| line.parse::<u32>().is_ok_and(|line| line > 0)), "{error}");
-            refused.push(error);
-        }
-    }
-    println!("{} files, {} refused: {refused:#?}", loaded.len(), refused.len());
-    assert!(loaded.len() > 100);
-    assert!(refused.len() <= 3, "{refused:#?}");
-}
+use shared_data::{data, databases, json};
 
 /// Where one vector's decode differs from what it expects.
 fn mismatches(table: &DecodeTable, vector: &Value) -> Vec<String> {
@@ -145,22 +108,32 @@ fn every_vector_decodes() {
     for matching in [Matching::Auto, Matching::Id] {
         let tables: HashMap<&str, DecodeTable> = loaded
             .iter()
-            .filter_map(|(name, read)| Some((name.as_str(), read.as_ref().ok()?)))
+            .filter_map(|(name, read)| Some((name.as_str(), &read.as_ref().ok()?.0)))
             .map(|(name, database)| (name, DecodeTable::compile(std::slice::from_ref(database), matching).0))
             .collect();
         let mut text = String::new();
         let file = fs::File::open(root.join("vectors/vectors.jsonl.gz")).unwrap();
         GzDecoder::new(file).read_to_string(&mut text).unwrap();
-        let (mut vectors, mut values, mut wrong) = (0, 0, Vec::new());
+        let (mut counts, mut wrong) = (BTreeMap::new(), Vec::new());
         for line in text.lines() {
             let vector: Value = serde_json::from_str(line).unwrap();
-            let table = &tables[vector["dbc"].as_str().unwrap()];
-            vectors += 1;
-            values += vector["signals"].as_object().unwrap().len();
-            for mismatch in mismatches(table, &vector) {
+            let name = vector["dbc"].as_str().unwrap();
+            let (vectors, values) = counts.entry(name.to_string()).or_insert((0, 0));
+            *vectors += 1;
+            *values += vector["signals"].as_object().unwrap().len();
+            for mismatch in mismatches(&tables[name], &vector) {
                 wrong.push(format!("{} {} {:?}: {mismatch}", vector["dbc"], vector["msg"], vector["tag"]));
             }
         }
+        for (name, expected) in json(&root.join("vectors/counts.json")).as_object().unwrap() {
+            // A file without vectors is listed with zeros or null.
+            let (vectors, values) = counts.get(name).copied().unwrap_or_default();
+            assert!(
+                *expected == serde_json::json!([vectors, values]) || (vectors, expected) == (0, &Value::Null)
+            );
+        }
+        let vectors: usize = counts.values().map(|count| count.0).sum();
+        let values: usize = counts.values().map(|count| count.1).sum();
         println!("{matching:?}: {vectors} vectors, {values} values, {} mismatches", wrong.len());
         assert!(vectors > 60_000 && values > 300_000);
         assert!(wrong.is_empty(), "{} mismatches: {:#?}", wrong.len(), &wrong[..wrong.len().min(20)]);

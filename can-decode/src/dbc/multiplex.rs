@@ -4,25 +4,31 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec;
 use alloc::vec::Vec;
+use std::collections::HashMap;
 
-use can_dbc::{ExtendedMultiplex, MultiplexIndicator};
+use can_dbc::MultiplexIndicator;
 
+use super::references::MuxRanges;
 use crate::signal::{Branch, Signal, ValueKind};
 use crate::table::BRANCH_DEPTH_MAX;
+
+/// Most ranges of values that open one branch, those that touch counted as one: each costs time with each frame.
+/// Diagnostic messages have a few.
+pub(super) const BRANCH_RANGES_MAX: usize = 256;
 
 /// A signal while its branch is not known yet.
 pub(super) struct Unresolved<'a> {
     pub(super) signal: Signal,
     pub(super) indicator: MultiplexIndicator,
     /// Its `SG_MUL_VAL_` statements.
-    pub(super) ranges: &'a [&'a ExtendedMultiplex],
-    pub(super) line: Option<u32>,
+    pub(super) ranges: &'a [&'a MuxRanges<'a>],
+    pub(super) line: u32,
 }
 
 /// A signal that cannot be decoded, because its branch cannot be told.
 pub(super) struct Unreachable {
     pub(super) name: String,
-    pub(super) line: Option<u32>,
+    pub(super) line: u32,
     pub(super) text: String,
 }
 
@@ -30,7 +36,7 @@ pub(super) struct Unreachable {
 #[derive(Default)]
 pub(super) struct Resolved {
     /// Those that can be decoded, with their lines.
-    pub(super) signals: Vec<(Signal, Option<u32>)>,
+    pub(super) signals: Vec<(Signal, u32)>,
     pub(super) unreachable: Vec<Unreachable>,
 }
 
@@ -41,7 +47,12 @@ pub(super) fn resolve(unresolved: Vec<Unresolved<'_>>) -> Resolved {
         entry.indicator == MultiplexIndicator::Multiplexor && entry.ranges.is_empty()
     };
     let root = unresolved.iter().position(is_root);
-    let branches: Vec<_> = unresolved.iter().map(|entry| branch_of(entry, &unresolved, root)).collect();
+    // Names are unique, so that each has one place. Most messages name no multiplexor.
+    let is_named = unresolved.iter().any(|entry| !entry.ranges.is_empty());
+    let place = |(at, entry): (usize, &Unresolved<'_>)| (entry.signal.name.clone(), at);
+    let named = unresolved.iter().enumerate().take(if is_named { usize::MAX } else { 0 });
+    let by_name: HashMap<String, usize> = named.map(place).collect();
+    let branches: Vec<_> = unresolved.iter().map(|entry| branch_of(entry, &by_name, root)).collect();
     let verdicts: Vec<_> = (0..unresolved.len()).map(|at| verdict(at, &unresolved, &branches)).collect();
     // Where each signal is once the unreachable ones are gone; the multiplexors of reachable ones are reachable too.
     let mut kept = 0;
@@ -78,7 +89,7 @@ pub(super) fn resolve(unresolved: Vec<Unresolved<'_>>) -> Resolved {
 /// is always present.
 fn branch_of(
     entry: &Unresolved<'_>,
-    all: &[Unresolved<'_>],
+    by_name: &HashMap<String, usize>,
     root: Option<usize>,
 ) -> Result<Option<Branch>, String> {
     let Some(first) = entry.ranges.first() else {
@@ -90,23 +101,28 @@ fn branch_of(
         let multiplexor = root.ok_or("it is multiplexed and its message has no multiplexor (M)")?;
         return Ok(Some(Branch { multiplexor, ranges: vec![(value, value)] }));
     };
-    let name = first.multiplexor_signal_name.as_str();
-    let multiplexor = all.iter().position(|other| other.signal.name == name);
-    let multiplexor = multiplexor
+    let name = first.multiplexor;
+    let multiplexor = *by_name
+        .get(name)
         .ok_or_else(|| format!("SG_MUL_VAL_ names a multiplexor {name} that cannot be decoded"))?;
     let mut ranges: Vec<(u64, u64)> = Vec::new();
     for statement in entry.ranges {
-        if statement.multiplexor_signal_name != name {
-            let other = &statement.multiplexor_signal_name;
+        if statement.multiplexor != name {
+            let other = statement.multiplexor;
             return Err(format!("SG_MUL_VAL_ hangs it on both {name} and {other}"));
         }
-        ranges.extend(statement.mappings.iter().map(|range| (range.min_value, range.max_value)));
+        ranges.extend(&statement.ranges);
     }
     ranges.retain(|(first, last)| first <= last);
     if ranges.is_empty() {
         return Err("SG_MUL_VAL_ gives only ranges that end before they begin".to_string());
     }
-    Ok(Some(Branch { multiplexor, ranges: merged(ranges) }))
+    let ranges = merged(ranges);
+    if ranges.len() > BRANCH_RANGES_MAX {
+        let count = ranges.len();
+        return Err(format!("SG_MUL_VAL_ gives {count} ranges; {BRANCH_RANGES_MAX} can be decoded"));
+    }
+    Ok(Some(Branch { multiplexor, ranges }))
 }
 
 /// Ranges in ascending order, those that touch joined.

@@ -1,10 +1,7 @@
 use std::fmt::Write;
 
-use proptest::prelude::*;
-
 use super::*;
-use crate::frame::{CanId, Frame, FrameFlags};
-use crate::table::{DecodeTable, Matching};
+use crate::frame::CanId;
 
 fn refused(bytes: &[u8]) -> String {
     read("a.dbc", bytes).map_or_else(|error| error.to_string(), |(database, _)| panic!("{database:?}"))
@@ -34,13 +31,31 @@ fn refusals_name_the_line_and_the_remedy() {
         ),
     );
     check(
-        "\nBO_ 1 A: 8 N\n\nVAL_ 1 S 1.5 \"x\" ;",
-        &format!("a.dbc:4: expected quoted_str at column 11: `VAL_ 1 S 1.5 \"x\" ;`; {remedy}"),
+        "\nBO_ 1 A: 8 N\n\nSIG_VALTYPE_ 1 S : 3;",
+        &format!(
+            "a.dbc:4: no value type (0 integer, 1 float, 2 double) at column 20: `SIG_VALTYPE_ 1 S : 3;`; {remedy}"
+        ),
+    );
+    check(
+        "SG_MUL_VAL_ 1 S M 1-18446744073709551616;",
+        &format!(
+            "a.dbc:1: a value of more than 64 bits at column 21: `SG_MUL_VAL_ 1 S M 1-18446744073709551616;`; {remedy}"
+        ),
     );
     check("\nCM_ \"never\nends", "a.dbc:2: a quoted text begins here and does not end; close it with \"");
     check(
         "\nBO_ 1 A: 8 N BO_ 65536 B: 8 N\n\nBO_ 2 C: 8 N",
-        "a.dbc:2: BO_ where no statement can begin from here on; put every message on a line of its own",
+        &format!(
+            "a.dbc:2: a statement begins in mid-line; put every statement on a line of its own at column 14: \
+             `BO_ 1 A: 8 N BO_ 65536 B: 8 N`; {remedy}"
+        ),
+    );
+    check(
+        " SG_ S : 0|8@1+ (1,0) [0|0] \"\" N",
+        &format!(
+            "a.dbc:1: a signal without a message in the lines above at column 2: \
+             `SG_ S : 0|8@1+ (1,0) [0|0] \"\" N`; {remedy}"
+        ),
     );
     assert!(refused(b"\xFF\xFEB\0O\0").contains("a.dbc:1: the file is UTF-16; save it as UTF-8"));
     assert!(refused(b"\nhello").starts_with("a.dbc:2: no DBC statement at column 1: `hello`"));
@@ -48,13 +63,72 @@ fn refusals_name_the_line_and_the_remedy() {
 }
 
 #[test]
-fn only_so_many_statements_are_left_out_for_their_syntax() {
-    let attributes = |count| "BA_DEF_ BO_ \"x\" BOOL False True;\n".repeat(count);
-    let (database, findings) = read("a.dbc", attributes(REPAIRS_MAX).as_bytes()).unwrap();
-    assert_eq!((database.messages.len(), findings.len()), (0, REPAIRS_MAX));
-    assert!(
-        refused(attributes(REPAIRS_MAX + 1).as_bytes()).starts_with(&format!("a.dbc:{}: ", REPAIRS_MAX + 1))
-    );
+fn what_is_illegible_and_dispensable_is_left_out_alone() {
+    let check = |text: &str, labels: &[&str], lines: &[u32]| {
+        let text = format!("BO_ 1 A: 8 N\n SG_ S : 0|8@1+ (1,0) [0|0] \"\" N\n{text}");
+        let (database, findings) =
+            read("a.dbc", text.as_bytes()).unwrap_or_else(|error| panic!("{text}: {error}"));
+        let got: Vec<_> =
+            database.messages[0].signals[0].labels.iter().map(|(_, text)| text.as_str()).collect();
+        assert_eq!(got, labels, "{text}");
+        let got: Vec<_> = findings.iter().filter_map(|finding| finding.line).collect();
+        assert_eq!(got, lines, "{text}");
+    };
+    check("VAL_ 1 S 1 \"one\" 2 \"two\";", &["one", "two"], &[]);
+    check("VAL_ 1 S 1.5 \"x\" ;\nVAL_ 1 S 1 \"one\";", &["one"], &[3]);
+    check("VAL_ 1 S 99999999999999999999 \"x\"; VAL_ 1 S 1 \"one\";", &["one"], &[3]);
+    check("VAL_ 1 S 1 \"one\"\nCM_ \"the \"best\" one\";\nVAL_ 1 S 2 \"two\"", &["one", "two"], &[4]);
+    check("CM_ SG_ 1 S \"5\" tall\";\nVAL_ 1 S 1 \"one\";", &["one"], &[3]);
+    check("BA_DEF_ BO_ \"x\" BOOL False True;\nVAL_ 1 S 1 \"one\";", &["one"], &[3]);
+    check("BA_ \"x\" BO_ 1 word;BA_DEF_DEF_ \"x\" ;\nVAL_ 1 S 1 \"one\";", &["one"], &[3, 3]);
+    check("VAL_TABLE_ T 1 \"one\" 2;\nVAL_TABLE_ U 2 \"two\";\nVAL_ 1 S U;VAL_ 1 S T;", &["two"], &[3, 5]);
+}
+
+#[test]
+fn a_branch_has_few_ranges() {
+    let of_ranges = |count: u64| {
+        let ranges: Vec<String> = (0..count).map(|value| format!("{0}-{0}", value * 2)).collect();
+        let text = format!(
+            "BO_ 1 A: 8 N\n SG_ P M : 0|16@1+ (1,0) [0|0] \"\" N\n SG_ S m0 : 16|8@1+ (1,0) [0|0] \"\" N\n\
+             SG_MUL_VAL_ 1 S P {};",
+            ranges.join(", ")
+        );
+        read("a.dbc", text.as_bytes()).unwrap()
+    };
+    let (database, findings) = of_ranges(multiplex::BRANCH_RANGES_MAX as u64);
+    assert_eq!((database.messages[0].signals.len(), findings.len()), (2, 0));
+    let (database, findings) = of_ranges(multiplex::BRANCH_RANGES_MAX as u64 + 1);
+    assert_eq!(database.messages[0].signals.len(), 1);
+    assert!(findings[0].to_string().ends_with("gives 257 ranges; 256 can be decoded"), "{}", findings[0]);
+}
+
+#[test]
+fn equal_names_are_counted_and_overlaps_are_searched_for_a_while() {
+    let mut text = "BO_ 1 A: 8 N\n SG_ P M : 0|16@1+ (1,0) [0|0] \"\" N\n".to_string();
+    // Each in a branch of its own, so that no two of them overlap, and all have to be compared.
+    for number in 1..SIGNALS_PER_MESSAGE_MAX {
+        writeln!(text, " SG_ S m{number} : 16|8@1+ (1,0) [0|0] \"\" N").unwrap();
+    }
+    let (database, findings) = read("a.dbc", text.as_bytes()).unwrap();
+    let signals = &database.messages[0].signals;
+    assert_eq!((signals[1].name.as_str(), signals[2].name.as_str()), ("S", "S__2"));
+    assert_eq!(signals[SIGNALS_PER_MESSAGE_MAX - 1].name, format!("S__{}", SIGNALS_PER_MESSAGE_MAX - 1));
+    let unfinished =
+        findings.iter().filter(|finding| finding.text.contains("not checked for overlaps")).count();
+    assert_eq!((unfinished, findings.len()), (1, SIGNALS_PER_MESSAGE_MAX - 1));
+}
+
+#[test]
+fn messages_beyond_the_limit_are_left_out() {
+    let count = crate::table::MESSAGES_MAX + 2;
+    let mut text = String::new();
+    for id in 0..count {
+        writeln!(text, "BO_ {} A: 8 N", id as u32 | CanId::EXTENDED_BIT).unwrap();
+    }
+    let (database, findings) = read("a.dbc", text.as_bytes()).unwrap();
+    assert_eq!(database.messages.len(), crate::table::MESSAGES_MAX);
+    let texts: Vec<String> = findings.iter().map(ToString::to_string).collect();
+    assert_eq!(texts, ["65536: left out: messages after the first 65535"]);
 }
 
 #[test]
@@ -75,121 +149,4 @@ fn signals_beyond_the_limit_are_left_out() {
     assert_eq!(database.messages[0].signals.len(), SIGNALS_PER_MESSAGE_MAX);
     let left_out = findings.iter().find(|finding| finding.severity == Severity::LeftOut).unwrap();
     assert_eq!(left_out.line, Some(SIGNALS_PER_MESSAGE_MAX as u32 + 2));
-}
-
-const FILES: [&[u8]; 8] = [
-    include_bytes!("../../tests/data/byte_orders.dbc"),
-    include_bytes!("../../tests/data/floats.dbc"),
-    include_bytes!("../../tests/data/j1939.dbc"),
-    include_bytes!("../../tests/data/latin1.dbc"),
-    include_bytes!("../../tests/data/lenient.dbc"),
-    include_bytes!("../../tests/data/multiplexed.dbc"),
-    include_bytes!("../../tests/data/traced_fd.dbc"),
-    include_bytes!("../../tests/data/utf8_bom.dbc"),
-];
-
-/// Words of the language, to be put where they do not belong.
-const WORDS: [&str; 24] = [
-    "BO_ ",
-    "SG_ ",
-    "VAL_ ",
-    "SG_MUL_VAL_ ",
-    "SIG_VALTYPE_ ",
-    "BA_ ",
-    "BA_DEF_ ",
-    "CM_ ",
-    "NS_ :",
-    "EV_ ",
-    "M ",
-    "m1M ",
-    "m0 ",
-    "\"",
-    "\\\"",
-    ";",
-    "\n",
-    "\r",
-    "//",
-    "-1",
-    "18446744073709551616",
-    "1e999",
-    ".5",
-    "|",
-];
-
-/// One of our files with a few pieces replaced, doubled or taken out.
-fn mutated() -> impl Strategy<Value = Vec<u8>> {
-    let piece = prop_oneof![
-        prop::sample::select(&WORDS[..]).prop_map(|word| word.as_bytes().to_vec()),
-        prop::collection::vec(any::<u8>(), 0..4),
-    ];
-    let edits = prop::collection::vec((any::<prop::sample::Index>(), 0..12_usize, piece), 1..8);
-    (prop::sample::select(&FILES[..]), edits).prop_map(|(file, edits)| {
-        let mut bytes = file.to_vec();
-        for (at, cut, piece) in edits {
-            let at = at.index(bytes.len() + 1);
-            let end = (at + cut).min(bytes.len());
-            bytes.splice(at..end, piece);
-        }
-        bytes
-    })
-}
-
-/// Reads, compiles and decodes whatever comes out of it; a refusal has a line of the file.
-fn exercise(bytes: &[u8], payload: &[u8; 64]) {
-    match read("a.dbc", bytes) {
-        Ok((database, _)) => {
-            for matching in [Matching::Auto, Matching::Id, Matching::Pgn] {
-                let (table, findings) = DecodeTable::compile(std::slice::from_ref(&database), matching);
-                assert_eq!(
-                    table.messages().len() + left_out(&findings),
-                    database.messages.len(),
-                    "{findings:?}"
-                );
-                decode_all(&table, payload);
-            }
-        }
-        Err(error) => {
-            let lines = bytes.split(|byte| *byte == b'\n').count() as u32;
-            assert!((1..=lines + 1).contains(&error.line), "{error}");
-        }
-    }
-}
-
-fn left_out(findings: &[Finding]) -> usize {
-    findings.iter().filter(|finding| finding.severity == Severity::LeftOut).count()
-}
-
-fn decode_all(table: &DecodeTable, payload: &[u8; 64]) {
-    for message in table.messages() {
-        assert!(table.find(message.id).is_some());
-        for len in [0, 1, 7, 8, 24, 64] {
-            let frame = Frame::fd(message.id, FrameFlags::default(), &payload[..len]).unwrap();
-            let mut last = None;
-            message.decode(&frame, |signal, raw| {
-                assert!(last < Some(signal), "reported in order, once each");
-                last = Some(signal);
-                let _ = (message.signals[signal].physical(raw), message.signals[signal].label(raw));
-            });
-        }
-    }
-    assert!(
-        table.find(CanId::Standard(0x7FE)).is_none_or(|index| usize::from(index.0) < table.messages().len())
-    );
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(512))]
-
-    #[test]
-    fn mutated_files_are_read_or_refused(bytes in mutated(), payload: [u8; 32]) {
-        let mut padded = [0; 64];
-        padded[..32].copy_from_slice(&payload);
-        padded[32..].copy_from_slice(&payload);
-        exercise(&bytes, &padded);
-    }
-
-    #[test]
-    fn any_bytes_are_read_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
-        exercise(&bytes, &[0x5A; 64]);
-    }
 }

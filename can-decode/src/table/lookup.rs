@@ -7,15 +7,17 @@ use alloc::vec::Vec;
 use crate::frame::CanId;
 
 /// Marks an empty place; no message has this index, because there are at most `u16::MAX` of them.
-const EMPTY: u16 = u16::MAX;
+pub(super) const EMPTY: u16 = u16::MAX;
+
+const STANDARD_IDS: usize = CanId::STANDARD_MAX as usize + 1;
 
 /// Message indices by 11-bit identifier.
 #[derive(Clone, Debug)]
-pub(super) struct StandardIds(Box<[u16]>);
+pub(super) struct StandardIds(Box<[u16; STANDARD_IDS]>);
 
 impl StandardIds {
     pub(super) fn new(entries: &[(u32, u16)]) -> Self {
-        let mut places = vec![EMPTY; usize::from(CanId::STANDARD_MAX) + 1].into_boxed_slice();
+        let mut places = Box::new([EMPTY; STANDARD_IDS]);
         for (id, index) in entries {
             if let Some(place) = places.get_mut(*id as usize) {
                 *place = *index;
@@ -24,9 +26,10 @@ impl StandardIds {
         Self(places)
     }
 
+    /// [`EMPTY`] where there is none: one comparison for both kinds of identifiers is made by the caller.
     #[inline]
-    pub(super) fn find(&self, id: u16) -> Option<u16> {
-        self.0.get(usize::from(id)).copied().filter(|index| *index != EMPTY)
+    pub(super) fn find(&self, id: u16) -> u16 {
+        self.0.get(usize::from(id)).copied().unwrap_or(EMPTY)
     }
 }
 
@@ -53,9 +56,10 @@ impl HashedKeys {
         map
     }
 
+    /// [`EMPTY`] where there is none.
     #[inline]
-    pub(super) fn find(&self, key: u32) -> Option<u16> {
-        self.places.get(self.place_of(key)).map(|(_, index)| *index).filter(|index| *index != EMPTY)
+    pub(super) fn find(&self, key: u32) -> u16 {
+        self.places.get(self.place_of(key)).map_or(EMPTY, |(_, index)| *index)
     }
 
     /// Where `key` is, or the empty place where it would go. There is one, as the table is at most half full.
@@ -83,10 +87,10 @@ mod tests {
 
     #[test]
     fn empty_tables_find_nothing() {
-        assert_eq!(HashedKeys::new(&[]).find(0), None);
-        assert_eq!(StandardIds::new(&[]).find(0x7FF), None);
-        assert_eq!(StandardIds::new(&[(0x7FF, 3)]).find(0x7FF), Some(3));
-        assert_eq!(StandardIds::new(&[(0x7FF, 3)]).find(0x800), None);
+        assert_eq!(HashedKeys::new(&[]).find(0), EMPTY);
+        assert_eq!(StandardIds::new(&[]).find(0x7FF), EMPTY);
+        assert_eq!(StandardIds::new(&[(0x7FF, 3)]).find(0x7FF), 3);
+        assert_eq!(StandardIds::new(&[(0x7FF, 3)]).find(0x800), EMPTY);
     }
 
     proptest! {
@@ -95,7 +99,7 @@ mod tests {
             let entries: BTreeMap<u32, u16> = entries.into_iter().filter(|(_, index)| *index != EMPTY).collect();
             let keys = HashedKeys::new(&entries.iter().map(|(key, index)| (*key, *index)).collect::<Vec<_>>());
             for key in entries.keys().copied().chain(others) {
-                prop_assert_eq!(keys.find(key), entries.get(&key).copied());
+                prop_assert_eq!(keys.find(key), entries.get(&key).copied().unwrap_or(EMPTY));
             }
         }
     }

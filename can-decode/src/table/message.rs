@@ -1,14 +1,13 @@
 //! One compiled message: its signals, and the steps that take them out of a payload.
 
-use alloc::boxed::Box;
-use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use super::plan::{Plan, PlanError};
 use crate::database::MessageDefinition;
-use crate::extract::Extractor;
+use crate::e2e;
 use crate::frame::{CLASSIC_LEN_MAX, CanId, FD_LEN_MAX, Frame};
-use crate::signal::{Branch, Raw, Signal, ValueKind};
+use crate::signal::{Raw, Sample, Signal};
 use crate::trace::{TraceContext, TraceError};
 
 /// A message of a [`DecodeTable`](super::DecodeTable).
@@ -32,13 +31,17 @@ pub struct Message {
     pub trace_context_offset: Option<u8>,
     /// Cycle time in milliseconds, where the database gives one; never 0.
     pub cycle_time_ms: Option<u32>,
+    /// End-to-end protection, where the database names one.
+    pub e2e: Option<e2e::Config>,
+    /// Index of the signal that may be the alive counter.
+    pub alive_counter: Option<usize>,
     /// Sending node, where one is named.
     pub sender: Option<String>,
     /// Signals in the order of the database; samples refer to them by index.
     pub signals: Vec<Signal>,
-    extractors: Box<[Extractor]>,
-    gates: Box<[Gate]>,
-    runs: Box<[Run]>,
+    /// Whether it takes more than one classical frame.
+    in_parts: bool,
+    plan: Plan,
 }
 
 /// What became of one frame.
@@ -52,45 +55,12 @@ pub struct Decoded {
     pub needs_transport: bool,
 }
 
-/// Neighbouring signals that are present together.
-#[derive(Clone, Debug)]
-struct Run {
-    /// Index of the gate they stand behind.
-    gate: Option<usize>,
-    start: usize,
-    end: usize,
-}
-
-/// A multiplexor's value that opens a branch.
-#[derive(Clone, Debug)]
-struct Gate {
-    selector: Extractor,
-    /// The gate in front of the multiplexor itself.
-    outer: Option<usize>,
-    ranges: Box<[(u64, u64)]>,
-}
-
 impl Message {
-    /// `None` when a signal does not fit in 64 bytes, a branch names no signal of the message, or branches hang on
-    /// each other in a circle or too deep.
-    pub(super) fn compile(definition: &MessageDefinition, by_pgn: bool) -> Option<Self> {
+    pub(super) fn compile(definition: &MessageDefinition, by_pgn: bool) -> Result<Self, PlanError> {
         let signals = &definition.signals;
-        let extractors: Option<Box<[Extractor]>> = signals.iter().map(extractor).collect();
-        let extractors = extractors?;
-        let mut gates = Gates { signals, extractors: &extractors, made: Vec::new(), known: BTreeMap::new() };
-        let mut runs: Vec<Run> = Vec::new();
-        for (index, signal) in signals.iter().enumerate() {
-            let gate = match &signal.branch {
-                Some(branch) => Some(gates.gate(branch, 0)?),
-                None => None,
-            };
-            match runs.last_mut() {
-                Some(run) if run.gate == gate => run.end = index + 1,
-                _ => runs.push(Run { gate, start: index, end: index + 1 }),
-            }
-        }
-        let gates = gates.made.into_boxed_slice();
-        Some(Self {
+        Ok(Self {
+            in_parts: (definition.j1939 || by_pgn) && usize::from(definition.len) > CLASSIC_LEN_MAX,
+            plan: Plan::compile(signals)?,
             name: definition.name.clone(),
             long_name: definition.long_name.clone(),
             id: definition.id,
@@ -100,75 +70,55 @@ impl Message {
             j1939: definition.j1939 || by_pgn,
             trace_context_offset: definition.trace_context_offset,
             cycle_time_ms: definition.cycle_time_ms,
+            e2e: definition.e2e,
+            alive_counter: definition.alive_counter,
             sender: definition.sender.clone(),
             signals: signals.clone(),
-            extractors,
-            gates,
-            runs: runs.into_boxed_slice(),
         })
     }
 
-    /// Reports the signals of a frame of this message, in the order of [`Self::signals`]: index and raw value.
+    /// Reports the signals of a frame of this message: index in [`Self::signals`] and raw value. Those that are always
+    /// there come first and in order, then those of multiplexors' branches.
     ///
     /// Signals of inactive branches, and signals that do not fit completely in the payload, are not reported; where
     /// a multiplexor does not fit, nothing of its branches is. Remote requests and error frames report nothing.
     #[inline]
     pub fn decode(&self, frame: &Frame, visit: impl FnMut(usize, Raw)) -> Decoded {
+        self.checked(frame, |payload, len| self.plan.raw(payload, len, visit))
+    }
+
+    /// The same with physical values, in each signal's unit: bit for bit what [`Signal::physical`] gives.
+    #[inline]
+    pub fn decode_physical(&self, frame: &Frame, visit: impl FnMut(usize, f64)) -> Decoded {
+        self.checked(frame, |payload, len| self.plan.physical(payload, len, visit))
+    }
+
+    /// [`Self::decode_physical`] into a buffer, which has room for all of [`Self::signals`]: the fastest way. As many
+    /// places are filled as [`Decoded::reported`] says.
+    #[inline]
+    pub fn decode_physical_into(&self, frame: &Frame, out: &mut [Sample<f64>]) -> Decoded {
+        self.checked(frame, |payload, len| self.plan.physical_into(payload, len, out))
+    }
+
+    #[inline]
+    fn checked(&self, frame: &Frame, report: impl FnOnce(&[u8; FD_LEN_MAX], usize) -> usize) -> Decoded {
         if !frame.is_data() {
             return Decoded::default();
         }
-        if self.j1939 && usize::from(self.len) > CLASSIC_LEN_MAX && !frame.is_fd() {
+        if self.in_parts && !frame.is_fd() {
             return Decoded { needs_transport: true, ..Decoded::default() };
         }
-        self.decode_padded(frame.padded(), frame.len(), visit)
+        let short = frame.len() < usize::from(self.len);
+        Decoded { reported: report(frame.padded(), frame.len()), short, needs_transport: false }
     }
 
-    /// The same for a payload that came by other means than one frame; what is beyond 64 bytes holds no signals.
+    /// [`Self::decode`] for a payload that came by other means than one frame; what is beyond 64 bytes holds no signals.
     pub fn decode_payload(&self, payload: &[u8], visit: impl FnMut(usize, Raw)) -> Decoded {
         let mut padded = [0; FD_LEN_MAX];
         let len = payload.len().min(FD_LEN_MAX);
         padded[..len].copy_from_slice(&payload[..len]);
-        let decoded = self.decode_padded(&padded, len, visit);
-        Decoded { short: payload.len() < usize::from(self.len), ..decoded }
-    }
-
-    #[inline]
-    fn decode_padded(
-        &self,
-        padded: &[u8; FD_LEN_MAX],
-        len: usize,
-        mut visit: impl FnMut(usize, Raw),
-    ) -> Decoded {
-        let mut reported = 0;
-        for run in &self.runs {
-            if !self.is_open(run.gate, padded, len) {
-                continue;
-            }
-            let extractors = self.extractors.get(run.start..run.end).unwrap_or_default();
-            for (index, extractor) in (run.start..).zip(extractors) {
-                if extractor.end() <= len {
-                    visit(index, Raw(extractor.read(padded)));
-                    reported += 1;
-                }
-            }
-        }
-        Decoded { reported, short: len < usize::from(self.len), needs_transport: false }
-    }
-
-    /// Whether `gate` and all gates around it are open.
-    #[inline]
-    fn is_open(&self, mut gate: Option<usize>, padded: &[u8; FD_LEN_MAX], len: usize) -> bool {
-        while let Some(Gate { selector, outer, ranges }) = gate.and_then(|index| self.gates.get(index)) {
-            if selector.end() > len {
-                return false;
-            }
-            let value = selector.read(padded);
-            if !ranges.iter().any(|(first, last)| (*first..=*last).contains(&value)) {
-                return false;
-            }
-            gate = *outer;
-        }
-        true
+        let reported = self.plan.raw(&padded, len, visit);
+        Decoded { reported, short: payload.len() < usize::from(self.len), needs_transport: false }
     }
 
     /// The trace context a frame of this message carries; `None` where the message has no place for one.
@@ -178,42 +128,5 @@ impl Message {
     pub fn trace_context(&self, frame: &Frame) -> Option<Result<TraceContext, TraceError>> {
         let offset = usize::from(self.trace_context_offset?);
         Some(TraceContext::parse(frame.data().get(offset..).unwrap_or_default()))
-    }
-}
-
-fn extractor(signal: &Signal) -> Option<Extractor> {
-    let signed = signal.kind == ValueKind::Signed;
-    Extractor::new(signal.start_bit, signal.bits, signal.byte_order, signed)
-}
-
-/// Multiplexor and its values.
-type BranchKey<'a> = (usize, &'a [(u64, u64)]);
-
-/// The gates of a message while it is compiled; equal branches share one.
-struct Gates<'a> {
-    signals: &'a [Signal],
-    extractors: &'a [Extractor],
-    made: Vec<Gate>,
-    known: BTreeMap<BranchKey<'a>, usize>,
-}
-
-impl<'a> Gates<'a> {
-    /// Index of the gate of `branch`, made if it is new. `depth` branches lie inside of it.
-    fn gate(&mut self, branch: &'a Branch, depth: usize) -> Option<usize> {
-        let key = (branch.multiplexor, branch.ranges.as_slice());
-        if let Some(index) = self.known.get(&key) {
-            return Some(*index);
-        }
-        if depth >= super::BRANCH_DEPTH_MAX {
-            return None;
-        }
-        let selector = *self.extractors.get(branch.multiplexor)?;
-        let outer = match &self.signals.get(branch.multiplexor)?.branch {
-            Some(outer) => Some(self.gate(outer, depth + 1)?),
-            None => None,
-        };
-        self.made.push(Gate { selector, outer, ranges: branch.ranges.clone().into_boxed_slice() });
-        self.known.insert(key, self.made.len() - 1);
-        Some(self.made.len() - 1)
     }
 }

@@ -2,6 +2,9 @@ use alloc::string::ToString;
 use alloc::vec;
 
 use super::*;
+use crate::extract::{ByteOrder, Extractor};
+use crate::frame::FrameFlags;
+use crate::signal::Sample;
 use crate::signal::tests::plain;
 
 fn definition(name: &str, id: CanId, signals: Vec<Signal>) -> MessageDefinition {
@@ -14,6 +17,8 @@ fn definition(name: &str, id: CanId, signals: Vec<Signal>) -> MessageDefinition 
         j1939: false,
         trace_context_offset: None,
         cycle_time_ms: None,
+        e2e: None,
+        alive_counter: None,
         sender: None,
         line: Some(7),
         signals,
@@ -21,7 +26,7 @@ fn definition(name: &str, id: CanId, signals: Vec<Signal>) -> MessageDefinition 
 }
 
 fn database(name: &str, messages: Vec<MessageDefinition>) -> Database {
-    Database { name: name.to_string(), messages }
+    Database { name: name.to_string(), messages, ..Database::default() }
 }
 
 fn decode(table: &DecodeTable, id: CanId, payload: &[u8]) -> (Vec<(usize, i64)>, Decoded) {
@@ -30,13 +35,15 @@ fn decode(table: &DecodeTable, id: CanId, payload: &[u8]) -> (Vec<(usize, i64)>,
     let frame = Frame::classic(id, payload).unwrap();
     let decoded = table.decode(index, &frame, |signal, raw| values.push((signal, raw.as_i64())));
     assert_eq!(decoded.reported, values.len());
+    // The order is the plan's own business.
+    values.sort_unstable();
     (values, decoded)
 }
 
 const STANDARD: CanId = CanId::Standard(0x123);
 
 #[test]
-fn signals_are_reported_in_order_and_only_where_they_fit() {
+fn signals_are_reported_only_where_they_fit() {
     let message =
         definition("M", STANDARD, vec![plain("late", 56, 8), plain("early", 0, 4), plain("mid", 4, 12)]);
     let (table, findings) = DecodeTable::compile(&[database("a.dbc", vec![message])], Matching::Auto);
@@ -57,6 +64,90 @@ fn frames_without_payload_report_nothing() {
         let decoded = table.decode(index, &frame, |signal, _| panic!("signal {signal} of {frame:?}"));
         assert_eq!(decoded, Decoded::default());
     }
+}
+
+/// Signals of every kind the plan treats in its own way: of both byte orders, signed or not, floats, of 64 bits, in nine
+/// bytes, beyond the first eight.
+fn every_kind() -> Vec<Signal> {
+    let motorola = |signal| Signal { byte_order: ByteOrder::Motorola, ..signal };
+    let signed = |signal| Signal { kind: ValueKind::Signed, ..signal };
+    let scaled = |signal| Signal { factor: -0.25, offset: 10.0, ..signal };
+    vec![
+        plain("intel", 3, 11),
+        scaled(signed(plain("intel_signed", 20, 12))),
+        motorola(plain("motorola", 23, 9)),
+        scaled(signed(motorola(plain("motorola_signed", 7, 15)))),
+        Signal { kind: ValueKind::F32, ..plain("f32", 64, 32) },
+        Signal { kind: ValueKind::F64, ..motorola(plain("f64", 71, 64)) },
+        plain("whole", 0, 64),
+        signed(plain("nine_bytes", 4, 63)),
+        signed(motorola(plain("motorola_nine_bytes", 3, 63))),
+        plain("far", 480, 17),
+        scaled(motorola(plain("motorola_far", 495, 17))),
+    ]
+}
+
+/// What each form reports of a frame, by signal: raw, physical, physical in a buffer.
+#[test]
+fn every_form_reports_the_same() {
+    let signals = every_kind();
+    // All of them in one message, and each alone, so that no neighbour chooses its way.
+    for signals in signals.iter().map(|signal| vec![signal.clone()]).chain([signals.clone()]) {
+        let message = MessageDefinition { len: 64, fd: true, ..definition("M", STANDARD, signals.clone()) };
+        let (table, _) = DecodeTable::compile(&[database("a.dbc", vec![message])], Matching::Auto);
+        let message = table.message(table.find(STANDARD).unwrap());
+        for len in [0, 1, 2, 4, 7, 8, 12, 16, 24, 48, 64] {
+            let payload: Vec<u8> = (0..len).map(|i: u8| i.wrapping_mul(73) ^ 0xB5).collect();
+            let frame = Frame::fd(STANDARD, FrameFlags::default(), &payload).unwrap();
+            let mut expected = Vec::new();
+            for (index, signal) in signals.iter().enumerate() {
+                let sign = signal.kind == ValueKind::Signed;
+                let field = Extractor::new(signal.start_bit, signal.bits, signal.byte_order, sign).unwrap();
+                if field.end() <= payload.len() {
+                    let raw = Raw(field.read(frame.padded()));
+                    expected.push((index, raw, signal.physical(raw).to_bits()));
+                }
+            }
+            let (mut raws, mut physicals) = (Vec::new(), Vec::new());
+            let decoded = message.decode(&frame, |signal, raw| raws.push((signal, raw)));
+            message.decode_physical(&frame, |signal, value| physicals.push((signal, value.to_bits())));
+            let mut buffer = vec![Sample::default(); decoded.reported];
+            assert_eq!(message.decode_physical_into(&frame, &mut buffer), decoded);
+            let buffered: Vec<_> =
+                buffer.iter().map(|sample| (usize::from(sample.signal), sample.value.to_bits())).collect();
+            assert_eq!(buffered, physicals, "{payload:02X?}");
+            let mut reported: Vec<_> = raws
+                .iter()
+                .zip(&physicals)
+                .map(|((index, raw), (_, value))| (*index, *raw, *value))
+                .collect();
+            reported.sort_unstable();
+            assert_eq!(reported, expected, "{payload:02X?}");
+            // What does not fit in the buffer is counted, and the rest is in it.
+            let mut small = vec![Sample::default(); decoded.reported / 2];
+            assert_eq!(message.decode_physical_into(&frame, &mut small), decoded);
+            assert!(small.iter().zip(&buffer).all(|(one, other)| one.signal == other.signal));
+        }
+    }
+}
+
+/// Each signal at other values than any other: as many sets of signals as values.
+#[test]
+fn branches_that_overlap_in_too_many_ways_are_left_out() {
+    let overlapping = |count: u64| {
+        let branch = |last| Some(Branch { multiplexor: 0, ranges: vec![(0, last)] });
+        let mut signals = vec![Signal { is_multiplexor: true, ..plain("selector", 0, 16) }];
+        signals.extend((1..=count).map(|i| Signal { branch: branch(i), ..plain(&i.to_string(), 16, 8) }));
+        DecodeTable::compile(&[database("a.dbc", vec![definition("M", STANDARD, signals)])], Matching::Auto)
+    };
+    let (table, findings) = overlapping(300);
+    assert_eq!(findings, []);
+    // Value 298 is in the ranges of 298, 299 and 300.
+    assert_eq!(decode(&table, STANDARD, &[42, 1, 5]).0, [(0, 298), (298, 5), (299, 5), (300, 5)]);
+    assert_eq!(decode(&table, STANDARD, &[45, 1, 5]).0, [(0, 301)]);
+    let (table, findings) = overlapping(400);
+    assert_eq!(table.find(STANDARD), None);
+    assert!(findings[0].text.contains("overlap"), "{findings:?}");
 }
 
 /// Two nested multiplexors: `outer` 1 shows `inner`, `inner` 2 to 3 or 9 shows `leaf`; the children come first.
