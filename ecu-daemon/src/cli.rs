@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use can_decode::isotp::{Channel, ChannelError, Channels};
 use lexopt::prelude::*;
 use tracing::level_filters::LevelFilter;
 use tracing::{debug, error, warn};
@@ -52,8 +53,12 @@ ecu-daemon: telemetry of an ECU, from CAN frames to the cloud
   ecu-daemon check FILE... [--strict]
       Checks configurations (.toml) and DBC files (.dbc). Exit 78 and file:line on errors.
       --strict: what is left out of a DBC file is an error, too.
-  ecu-daemon decode --dbc FILE... [--match auto|id|pgn] [LOG|-]
-      candump -L text, plain or gzip, to one JSON object a line.
+  ecu-daemon decode --dbc FILE... [--match auto|id|pgn] [--isotp REQ:RESP]... [--no-isotp] [LOG|-]
+      candump -L text, plain or gzip, to one JSON object a line, one for every frame.
+      A frame that completes a diagnostic message (UDS, OBD) has it as \"uds\": service, identifier, latency, data.
+      Followed are 7DF, 7E0-7EF, 18DAxxF1, 18DAF1xx and 18DBxxF1.
+      --isotp: these identifiers, too: 79B:7BB, 6F1/12:612/F1 with address bytes, 700:* for functional requests.
+      --no-isotp: none but those named with --isotp.
   ecu-daemon query --store DB [signals|spans|logs] [--name GLOB] [--bus NAME] [--from TIME] [--to TIME]
                    [--limit N] [--format table|csv|json]
       What a stopped service's ring, or a copy of one, holds. TIME: 2026-11-20T13:00:00Z, or seconds since 1970.
@@ -198,6 +203,7 @@ fn check_command(mut arguments: lexopt::Parser) -> Result<(), Failure> {
 
 fn decode_command(mut arguments: lexopt::Parser) -> Result<(), Failure> {
     let (mut dbc, mut log, mut matching) = (Vec::new(), None, can_decode::Matching::Auto);
+    let (mut named, mut legislated) = (Vec::new(), true);
     while let Some(argument) = arguments.next()? {
         match argument {
             Long("dbc") => dbc.push(PathBuf::from(arguments.value()?)),
@@ -214,6 +220,13 @@ fn decode_command(mut arguments: lexopt::Parser) -> Result<(), Failure> {
                     }
                 }
             }
+            Long("isotp") => {
+                let text = arguments.value()?.string()?;
+                let usage =
+                    |error: ChannelError| Failure::new(exit::USAGE, format!("--isotp {text:?}: {error}"));
+                named.push(text.parse::<Channel>().map_err(usage)?);
+            }
+            Long("no-isotp") => legislated = false,
             // `--dbc a.dbc b.dbc log`: further DBC files need no --dbc of their own.
             Value(file)
                 if Path::new(&file).extension().is_some_and(|kind| kind.eq_ignore_ascii_case("dbc")) =>
@@ -227,7 +240,15 @@ fn decode_command(mut arguments: lexopt::Parser) -> Result<(), Failure> {
     if dbc.is_empty() {
         return Err(Failure::new(exit::USAGE, "decode needs --dbc FILE; see ecu-daemon --help"));
     }
-    decode::decode(&dbc, matching, log.as_deref().unwrap_or(Path::new("-")))
+    let channels = if legislated || !named.is_empty() {
+        Some(
+            Channels::new(&named, legislated)
+                .map_err(|error| Failure::new(exit::USAGE, format!("--isotp: {error}")))?,
+        )
+    } else {
+        None
+    };
+    decode::decode(&dbc, matching, channels, log.as_deref().unwrap_or(Path::new("-")))
 }
 
 fn query_command(mut arguments: lexopt::Parser) -> Result<(), Failure> {

@@ -81,6 +81,43 @@ fn decode_gives_one_object_for_every_frame() {
 }
 
 #[test]
+fn decode_shows_diagnostic_messages_with_the_frame_that_completes_them() {
+    let folder = folder();
+    let log = "(1.0) can0 7E0#0322F190\n(1.012) can0 7E8#100862F190303132\n(1.02) can0 100#10270F00\n\
+               (1.022) can0 7E8#213334\n(2.0) can0 79B#022101\n(2.5) can0 7BB#037F2133\n";
+    let objects = |arguments: &[&str]| -> Vec<Value> {
+        let arguments = [&["decode", "--dbc", "car.dbc"], arguments].concat();
+        let (code, out, err) = texts(&ecu_daemon(folder.path(), &arguments, log));
+        assert_eq!((code, err.as_str()), (0, ""), "{arguments:?}");
+        out.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    };
+    let with_messages = |objects: &[Value]| -> Vec<usize> {
+        (0..objects.len()).filter(|&at| !objects[at]["uds"].is_null()).collect()
+    };
+    let all = objects(&["--isotp", "79B:7BB"]);
+    assert_eq!((all.len(), with_messages(&all)), (6, vec![0, 3, 4, 5]), "one object for every frame");
+    let response = &all[3]["uds"];
+    assert_eq!(
+        (response["service"].as_str(), response["latency_ms"].as_f64(), response["data"].as_str()),
+        (Some("ReadDataByIdentifier"), Some(12.0), Some("62f1903031323334"))
+    );
+    assert_eq!(all[5]["uds"]["nrc"], "SecurityAccessDenied");
+    assert_eq!(with_messages(&objects(&[])), [0, 3]);
+    assert_eq!(with_messages(&objects(&["--no-isotp", "--isotp", "79B:7BB"])), [4, 5]);
+    assert_eq!(with_messages(&objects(&["--no-isotp"])), [0; 0]);
+    // Nothing else of an object changes.
+    let mut frames = all.clone();
+    frames.iter_mut().for_each(|frame| drop(frame.as_object_mut().unwrap().remove("uds")));
+    assert_eq!(frames, objects(&["--no-isotp"]));
+
+    let lossy = "(1.0) can0 7E8#1014010203040506\n(1.1) can0 7E8#220708090A0B0C0D\n";
+    let (code, out, err) = texts(&ecu_daemon(folder.path(), &["decode", "--dbc", "car.dbc"], lossy));
+    assert!(code == 0 && err.contains("can0: 0 diagnostic messages; abandoned: 1"), "{code} {err}");
+    let last: Value = serde_json::from_str(out.lines().last().unwrap()).unwrap();
+    assert_eq!(last["abandoned"][0]["reason"], "wrong sequence number");
+}
+
+#[test]
 fn lines_that_are_no_frames_are_named_and_the_rest_is_decoded() {
     let folder = folder();
     let log = "(1.0) can0 100#00\nnonsense\n\n(2.0) can0 100#1\n(3.0) can0 100#00\n";
@@ -124,6 +161,8 @@ fn usage_errors_say_what_to_do() {
         &[][..],
         &["frob"],
         &["decode"],
+        &["decode", "--dbc", "car.dbc", "--isotp", "7E0"],
+        &["decode", "--dbc", "car.dbc", "--isotp", "100:101", "--isotp", "100:102"],
         &["check"],
         &["query"],
         &["run", "--fast"],

@@ -4,8 +4,10 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use can_decode::candump::{LogLine, parse_line};
+use can_decode::isotp::Channels;
 use can_decode::{DecodeTable, Frame, FrameFlags, Matching};
 
+use super::diagnostics::Diagnostics;
 use super::render::{hex, json_signal, json_text, seconds};
 use crate::capture::Lines;
 use crate::cli::{Failure, exit};
@@ -14,12 +16,18 @@ use crate::config::{Grade, read_table};
 /// Malformed lines that are reported one by one; the rest are counted.
 const REPORTS_MAX: u64 = 20;
 
-/// Decodes the log at `log` with the DBC files `dbc` and prints one object for every frame.
+/// Decodes the log at `log` with the DBC files `dbc` and prints one object for every frame. Where `diagnostics` are
+/// followed, the object of a frame that completes a diagnostic message has the message, too.
 ///
 /// # Errors
 /// [`exit::CONFIG`] for a DBC file that cannot be used, [`exit::NO_INPUT`] for a log that cannot be read, and
 /// [`exit::DATA`] when some of its lines are no frames; the others have been printed then.
-pub fn decode(dbc: &[PathBuf], matching: Matching, log: &Path) -> Result<(), Failure> {
+pub fn decode(
+    dbc: &[PathBuf],
+    matching: Matching,
+    diagnostics: Option<Channels>,
+    log: &Path,
+) -> Result<(), Failure> {
     let (table, problems) = read_table(dbc, matching);
     for problem in &problems {
         if problem.grade >= Grade::LeftOut {
@@ -30,6 +38,7 @@ pub fn decode(dbc: &[PathBuf], matching: Matching, log: &Path) -> Result<(), Fai
         return Err(Failure::new(exit::CONFIG, "not all DBC files can be used; see `ecu-daemon check`"));
     }
     let mut out = BufWriter::with_capacity(256 << 10, io::stdout().lock());
+    let mut diagnostics = diagnostics.map(Diagnostics::new);
     let mut lines = Lines::new(log);
     let mut malformed = 0;
     loop {
@@ -48,7 +57,8 @@ pub fn decode(dbc: &[PathBuf], matching: Matching, log: &Path) -> Result<(), Fai
             .map_err(|_| "not text; is this a candump -L log?".to_owned())
             .and_then(|text| parse_line(text).map_err(|error| error.to_string()));
         match parsed {
-            Ok(line) => write_line(&mut out, &table, &line).map_err(|error| Failure::output(&error))?,
+            Ok(line) => write_line(&mut out, &table, diagnostics.as_mut(), &line)
+                .map_err(|error| Failure::output(&error))?,
             Err(error) => {
                 malformed += 1;
                 if malformed <= REPORTS_MAX {
@@ -58,6 +68,9 @@ pub fn decode(dbc: &[PathBuf], matching: Matching, log: &Path) -> Result<(), Fai
         }
     }
     out.flush().map_err(|error| Failure::output(&error))?;
+    for report in diagnostics.iter_mut().flat_map(Diagnostics::finish) {
+        eprintln!("{report}");
+    }
     if malformed > 0 {
         return Err(Failure::new(
             exit::DATA,
@@ -67,7 +80,12 @@ pub fn decode(dbc: &[PathBuf], matching: Matching, log: &Path) -> Result<(), Fai
     Ok(())
 }
 
-fn write_line(out: &mut impl Write, table: &DecodeTable, line: &LogLine<'_>) -> io::Result<()> {
+fn write_line(
+    out: &mut impl Write,
+    table: &DecodeTable,
+    diagnostics: Option<&mut Diagnostics>,
+    line: &LogLine<'_>,
+) -> io::Result<()> {
     let frame = &line.frame;
     let id = frame.id();
     out.write_all(b"{\"time\":")?;
@@ -82,6 +100,9 @@ fn write_line(out: &mut impl Write, table: &DecodeTable, line: &LogLine<'_>) -> 
     }
     out.write_all(b",\"message\":")?;
     write_message(out, table, frame)?;
+    if let Some(diagnostics) = diagnostics {
+        diagnostics.write(out, line)?;
+    }
     out.write_all(b"}\n")
 }
 

@@ -2,6 +2,7 @@
 
 pub mod check;
 pub mod decode;
+mod diagnostics;
 mod glob;
 pub mod query;
 mod render;
