@@ -45,6 +45,6 @@ pub use frame::{CanId, Frame, FrameError, FrameFlags};
 #[cfg(feature = "alloc")]
 pub use signal::{Branch, Raw, Sample, Signal, ValueKind};
 #[cfg(feature = "alloc")]
-pub use table::{DecodeTable, Decoded, Matching, Message, MessageIndex};
+pub use table::{Column, Columns, DecodeTable, Decoded, Matching, Message, MessageIndex};
 pub use time::{BootNanos, HwNanos, RealtimeNanos, TaiNanos};
 pub use trace::{TraceContext, TraceError, TraceFlags};

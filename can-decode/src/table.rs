@@ -19,6 +19,7 @@ use lookup::{EMPTY, HashedKeys, StandardIds};
 
 pub use crate::signal::{Branch, Raw, Signal, ValueKind};
 pub use message::{Decoded, Message};
+pub use plan::{Column, Columns, FromField};
 
 /// Most messages in one table; indices are 16 bits, the last one marks empty places.
 pub const MESSAGES_MAX: usize = u16::MAX as usize;

@@ -9,7 +9,7 @@ mod workload;
 use std::hint::black_box;
 use std::path::PathBuf;
 
-use can_decode::Sample;
+use can_decode::{Columns, Raw, Sample};
 use rustix::time::{ClockId, clock_gettime};
 use workload::Workload;
 
@@ -43,6 +43,9 @@ fn main() {
     }
 }
 
+/// Frames of one message that are decoded together in the columnar form, as a sealed block holds them.
+const BATCH: usize = 256;
+
 /// What a pass did, so that it cannot be left out and can be compared with a peer's.
 #[derive(Clone, Copy, Default)]
 struct Tally {
@@ -56,11 +59,12 @@ struct Form {
     run: fn(&Workload) -> Tally,
 }
 
-const FORMS: [Form; 4] = [
+const FORMS: [Form; 5] = [
     Form { name: "nothing", run: nothing },
     Form { name: "physical", run: physical },
     Form { name: "visited", run: visited },
     Form { name: "raw", run: raw },
+    Form { name: "columns", run: columns },
 ];
 
 fn measure(workloads: &[Workload]) {
@@ -100,11 +104,11 @@ fn nothing(_: &Workload) -> Tally {
 
 /// Every frame dispatched by its identifier, every active signal as a physical value in an array.
 fn physical(workload: &Workload) -> Tally {
-    let mut values = [Sample::default(); workload::SIGNALS_MAX];
+    let mut values = [Sample::<f64>::default(); workload::SIGNALS_MAX];
     let mut tally = Tally::default();
     for frame in &workload.frames {
         let Some(index) = workload.table.find(frame.id()) else { continue };
-        let decoded = workload.table.message(index).decode_physical_into(frame, &mut values);
+        let decoded = workload.table.message(index).decode_into(frame, &mut values);
         tally.signals += decoded.reported as u64;
         // The array is not to be optimized away.
         tally.sum += black_box(&values)[0].value;
@@ -132,19 +136,28 @@ fn visited(workload: &Workload) -> Tally {
 
 /// The same with raw values, as the daemon keeps them.
 fn raw(workload: &Workload) -> Tally {
-    let mut values = [0; workload::SIGNALS_MAX];
+    let mut values = [Sample::<Raw>::default(); workload::SIGNALS_MAX];
     let mut tally = Tally::default();
     for frame in &workload.frames {
         let Some(index) = workload.table.find(frame.id()) else { continue };
-        let mut count = 0;
-        workload.table.message(index).decode(frame, |_, raw| {
-            if let Some(place) = values.get_mut(count) {
-                *place = raw.0;
-            }
-            count += 1;
-        });
-        tally.signals += count as u64;
-        tally.sum += black_box(&values)[0] as f64;
+        let decoded = workload.table.message(index).decode_into(frame, &mut values);
+        tally.signals += decoded.reported as u64;
+        tally.sum += black_box(&values)[0].value.0 as f64;
+    }
+    tally
+}
+
+/// Frames that stand together by message already; physical values of one signal after the other.
+fn columns(workload: &Workload) -> Tally {
+    let mut room = Columns::<f64>::default();
+    let mut tally = Tally::default();
+    for (index, frames) in &workload.by_message {
+        for batch in frames.chunks(BATCH) {
+            workload.table.message(*index).decode_columns(batch, &mut room, |column| {
+                tally.signals += column.values.len() as u64;
+                tally.sum += black_box(column.values)[0];
+            });
+        }
     }
     tally
 }

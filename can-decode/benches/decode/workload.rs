@@ -1,11 +1,12 @@
 //! The workloads W1 to W4, where the recordings are at hand, and W0 of the project's own files.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{BufWriter, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use can_decode::candump::parse_line;
-use can_decode::{CanId, DecodeTable, Frame, FrameFlags, Matching};
+use can_decode::{CanId, DecodeTable, Frame, FrameFlags, Matching, MessageIndex};
 use flate2::read::GzDecoder;
 
 /// More than any message has.
@@ -18,6 +19,8 @@ pub(crate) struct Workload {
     pub(crate) name: &'static str,
     pub(crate) table: DecodeTable,
     pub(crate) frames: Vec<Frame>,
+    /// The same frames by their message.
+    pub(crate) by_message: Vec<(MessageIndex, Vec<Frame>)>,
     dbc: PathBuf,
 }
 
@@ -61,8 +64,8 @@ impl Workload {
             .unwrap_or_else(|error| panic!("{}: {error}", log.display()));
         let lines = text.lines().filter_map(|line| parse_line(line).ok());
         let frames = lines.filter(|line| line.interface == interface).map(|line| line.frame);
-        let frames = frames.filter(|frame| table.find(frame.id()).is_some()).collect();
-        Self { name, table, frames, dbc }
+        let frames: Vec<Frame> = frames.filter(|frame| table.find(frame.id()).is_some()).collect();
+        Self::new(name, table, frames, dbc)
     }
 
     /// Random payloads of random messages, the same at every run.
@@ -85,8 +88,18 @@ impl Workload {
             let frame = Frame::classic(message.id, &payload);
             frame.or_else(|_| Frame::fd(message.id, FrameFlags::BRS, &payload)).ok()
         });
-        let frames = frames.flatten().collect();
-        Self { name, table, frames, dbc }
+        let frames: Vec<Frame> = frames.flatten().collect();
+        Self::new(name, table, frames, dbc)
+    }
+
+    fn new(name: &'static str, table: DecodeTable, frames: Vec<Frame>, dbc: PathBuf) -> Self {
+        let mut by_message: BTreeMap<MessageIndex, Vec<Frame>> = BTreeMap::new();
+        for frame in &frames {
+            if let Some(index) = table.find(frame.id()) {
+                by_message.entry(index).or_default().push(*frame);
+            }
+        }
+        Self { name, table, frames, by_message: by_message.into_iter().collect(), dbc }
     }
 
     /// Writes the frames as the peer's C structure, and a line about the workload, into `folder`.

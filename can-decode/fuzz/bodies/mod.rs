@@ -11,7 +11,8 @@ use std::collections::HashSet;
 use can_decode::candump::{parse_line, write_line};
 use can_decode::dbc::{self, FINDINGS_MAX};
 use can_decode::{
-    Database, DecodeTable, Finding, Frame, FrameFlags, Matching, Message, Raw, Sample, Severity, TraceContext,
+    Columns, Database, DecodeTable, Finding, Frame, FrameFlags, Matching, Message, Raw, Sample, Severity,
+    TraceContext,
 };
 use input::Input;
 
@@ -50,11 +51,16 @@ pub fn frames(bytes: &[u8]) -> usize {
     let matching = MATCHINGS[usize::from(input.byte()) % MATCHINGS.len()];
     let (table, findings) = DecodeTable::compile(std::slice::from_ref(&database), matching);
     assert_eq!(table.messages().len() + left_out(&findings), database.messages.len(), "{findings:?}");
+    let mut by_message = vec![Vec::new(); table.messages().len()];
     let mut signals = 0;
     while let Some(frame) = input.frame() {
         if let Some(index) = table.find(frame.id()) {
             signals += decode(table.message(index), &frame);
+            by_message[usize::from(index.0)].push(frame);
         }
+    }
+    for (message, frames) in table.messages().iter().zip(&by_message) {
+        decode_columns(message, frames);
     }
     signals
 }
@@ -123,7 +129,7 @@ fn decode(message: &Message, frame: &Frame) -> usize {
     let mut into = vec![Sample::default(); message.signals.len()];
     let mut visited = Vec::new();
     assert_eq!(message.decode_physical(frame, |signal, value| visited.push((signal, bits(value)))), decoded);
-    assert_eq!(message.decode_physical_into(frame, &mut into), decoded);
+    assert_eq!(message.decode_into(frame, &mut into), decoded);
     for (at, (signal, raw)) in got.iter().enumerate() {
         let physical = message.signals[*signal].physical(*raw);
         assert_eq!(visited[at], (*signal, bits(physical)), "{:?}", message.signals[*signal]);
@@ -132,6 +138,24 @@ fn decode(message: &Message, frame: &Frame) -> usize {
     }
     let _ = message.trace_context(frame);
     got.len()
+}
+
+/// Holds columns of many frames against the frames one by one.
+fn decode_columns(message: &Message, frames: &[Frame]) {
+    let mut expected = Vec::new();
+    for (row, frame) in frames.iter().enumerate() {
+        message.decode(frame, |signal, raw| expected.push((row, signal, raw)));
+    }
+    let mut got = Vec::new();
+    message.decode_columns(frames, &mut Columns::<Raw>::default(), |column| {
+        assert_eq!(column.rows.len(), column.values.len());
+        assert!(column.rows.is_sorted());
+        let cells = column.rows.iter().zip(column.values);
+        got.extend(cells.map(|(row, raw)| (*row as usize, usize::from(column.signal), *raw)));
+    });
+    expected.sort();
+    got.sort();
+    assert_eq!(got, expected, "{message:?}");
 }
 
 /// The bits of a number; one not-a-number is like another, whose bits no arithmetic promises.

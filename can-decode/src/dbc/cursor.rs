@@ -141,7 +141,7 @@ impl<'a> Cursor<'a> {
     /// Ends a statement: with `;`, or without one at the end of its line, as some tools leave it out.
     pub(super) fn end(&mut self) -> Result<(), Fault> {
         let is_new_line = self.skip_blanks();
-        if is_new_line || self.is_at_end() || self.take(b';') {
+        if self.take(b';') || is_new_line || self.is_at_end() {
             return Ok(());
         }
         Err(self.fault("no ; at the end"))

@@ -76,6 +76,8 @@ impl<'a> Statements<'a> {
             }
             "SG_" => return Err(start.fault("a signal without a message in the lines above")),
             "FILTER" => cursor.skip_statement(),
+            // One too many behind a statement.
+            "" if cursor.take(b';') => {}
             other if is_keyword(other) => cursor.skip_statement(),
             _ => return Err(start.fault("no DBC statement")),
         }

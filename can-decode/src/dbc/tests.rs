@@ -75,6 +75,7 @@ fn what_is_illegible_and_dispensable_is_left_out_alone() {
         assert_eq!(got, lines, "{text}");
     };
     check("VAL_ 1 S 1 \"one\" 2 \"two\";", &["one", "two"], &[]);
+    check("VAL_ 1 S 1 \"one\"\n;;\nVAL_ 1 S 2 \"two\"", &["one", "two"], &[]);
     check("VAL_ 1 S 1.5 \"x\" ;\nVAL_ 1 S 1 \"one\";", &["one"], &[3]);
     check("VAL_ 1 S 99999999999999999999 \"x\"; VAL_ 1 S 1 \"one\";", &["one"], &[3]);
     check("VAL_ 1 S 1 \"one\"\nCM_ \"the \"best\" one\";\nVAL_ 1 S 2 \"two\"", &["one", "two"], &[4]);

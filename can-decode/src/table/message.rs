@@ -3,7 +3,7 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::plan::{Plan, PlanError};
+use super::plan::{Column, Columns, FromField, Plan, PlanError};
 use crate::database::MessageDefinition;
 use crate::e2e;
 use crate::frame::{CLASSIC_LEN_MAX, CanId, FD_LEN_MAX, Frame};
@@ -39,8 +39,6 @@ pub struct Message {
     pub sender: Option<String>,
     /// Signals in the order of the database; samples refer to them by index.
     pub signals: Vec<Signal>,
-    /// Whether it takes more than one classical frame.
-    in_parts: bool,
     plan: Plan,
 }
 
@@ -58,9 +56,9 @@ pub struct Decoded {
 impl Message {
     pub(super) fn compile(definition: &MessageDefinition, by_pgn: bool) -> Result<Self, PlanError> {
         let signals = &definition.signals;
+        let in_parts = (definition.j1939 || by_pgn) && usize::from(definition.len) > CLASSIC_LEN_MAX;
         Ok(Self {
-            in_parts: (definition.j1939 || by_pgn) && usize::from(definition.len) > CLASSIC_LEN_MAX,
-            plan: Plan::compile(signals)?,
+            plan: Plan::compile(signals, in_parts)?,
             name: definition.name.clone(),
             long_name: definition.long_name.clone(),
             id: definition.id,
@@ -84,20 +82,38 @@ impl Message {
     /// a multiplexor does not fit, nothing of its branches is. Remote requests and error frames report nothing.
     #[inline]
     pub fn decode(&self, frame: &Frame, visit: impl FnMut(usize, Raw)) -> Decoded {
-        self.checked(frame, |payload, len| self.plan.raw(payload, len, visit))
+        self.checked(frame, |payload, len| self.plan.visit(payload, len, visit))
     }
 
     /// The same with physical values, in each signal's unit: bit for bit what [`Signal::physical`] gives.
     #[inline]
     pub fn decode_physical(&self, frame: &Frame, visit: impl FnMut(usize, f64)) -> Decoded {
-        self.checked(frame, |payload, len| self.plan.physical(payload, len, visit))
+        self.checked(frame, |payload, len| self.plan.visit(payload, len, visit))
     }
 
-    /// [`Self::decode_physical`] into a buffer, which has room for all of [`Self::signals`]: the fastest way. As many
-    /// places are filled as [`Decoded::reported`] says.
+    /// The same into a buffer that has room for all of [`Self::signals`], of [`Raw`] or of physical values: the fastest
+    /// way. As many places are filled as [`Decoded::reported`] says.
     #[inline]
-    pub fn decode_physical_into(&self, frame: &Frame, out: &mut [Sample<f64>]) -> Decoded {
-        self.checked(frame, |payload, len| self.plan.physical_into(payload, len, out))
+    pub fn decode_into<V: FromField>(&self, frame: &Frame, out: &mut [Sample<V>]) -> Decoded {
+        self.checked(frame, |payload, len| self.plan.fill(payload, len, out))
+    }
+
+    /// Many frames of this message, signal by signal; values are [`Raw`] or physical. `visit` sees a signal of a
+    /// multiplexor's branch once for each set of signals that it stands in, and no signal that no frame has. Frames that
+    /// [`Self::decode`] would report nothing of are in no column. What it needs to work in is kept in `room`, and allocated
+    /// only where that is too small, where multiplexors sort the frames, or where payloads are truncated.
+    pub fn decode_columns<V: FromField>(
+        &self,
+        frames: &[Frame],
+        room: &mut Columns<V>,
+        mut visit: impl FnMut(Column<'_, V>),
+    ) {
+        let mut rows = core::mem::take(&mut room.rows);
+        rows.clear();
+        let holds = |frame: &Frame| frame.is_data() && (frame.is_fd() || !self.plan.in_parts());
+        rows.extend((0..).zip(frames).filter(|(_, frame)| holds(frame)).map(|(row, _)| row));
+        self.plan.columns(frames, &rows, room, &mut visit);
+        room.rows = rows;
     }
 
     #[inline]
@@ -105,7 +121,7 @@ impl Message {
         if !frame.is_data() {
             return Decoded::default();
         }
-        if self.in_parts && !frame.is_fd() {
+        if self.plan.in_parts() && !frame.is_fd() {
             return Decoded { needs_transport: true, ..Decoded::default() };
         }
         let short = frame.len() < usize::from(self.len);
@@ -117,7 +133,7 @@ impl Message {
         let mut padded = [0; FD_LEN_MAX];
         let len = payload.len().min(FD_LEN_MAX);
         padded[..len].copy_from_slice(&payload[..len]);
-        let reported = self.plan.raw(&padded, len, visit);
+        let reported = self.plan.visit(&padded, len, visit);
         Decoded { reported, short: payload.len() < usize::from(self.len), needs_transport: false }
     }
 

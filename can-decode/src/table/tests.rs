@@ -111,8 +111,8 @@ fn every_form_reports_the_same() {
             let (mut raws, mut physicals) = (Vec::new(), Vec::new());
             let decoded = message.decode(&frame, |signal, raw| raws.push((signal, raw)));
             message.decode_physical(&frame, |signal, value| physicals.push((signal, value.to_bits())));
-            let mut buffer = vec![Sample::default(); decoded.reported];
-            assert_eq!(message.decode_physical_into(&frame, &mut buffer), decoded);
+            let mut buffer = vec![Sample::<f64>::default(); decoded.reported];
+            assert_eq!(message.decode_into(&frame, &mut buffer), decoded);
             let buffered: Vec<_> =
                 buffer.iter().map(|sample| (usize::from(sample.signal), sample.value.to_bits())).collect();
             assert_eq!(buffered, physicals, "{payload:02X?}");
@@ -123,9 +123,16 @@ fn every_form_reports_the_same() {
                 .collect();
             reported.sort_unstable();
             assert_eq!(reported, expected, "{payload:02X?}");
+            let mut columns = Vec::new();
+            message.decode_columns(&[frame; 3], &mut Columns::<f64>::default(), |column| {
+                assert_eq!(column.rows, [0, 1, 2]);
+                assert!(column.values.iter().all(|value| value.to_bits() == column.values[0].to_bits()));
+                columns.push((usize::from(column.signal), column.values[0].to_bits()));
+            });
+            assert_eq!(columns, physicals, "{payload:02X?}");
             // What does not fit in the buffer is counted, and the rest is in it.
-            let mut small = vec![Sample::default(); decoded.reported / 2];
-            assert_eq!(message.decode_physical_into(&frame, &mut small), decoded);
+            let mut small = vec![Sample::<f64>::default(); decoded.reported / 2];
+            assert_eq!(message.decode_into(&frame, &mut small), decoded);
             assert!(small.iter().zip(&buffer).all(|(one, other)| one.signal == other.signal));
         }
     }
