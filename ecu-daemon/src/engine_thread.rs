@@ -5,10 +5,11 @@ use std::sync::mpsc::{Receiver, TryRecvError};
 use std::time::Duration;
 
 use can_decode::BootNanos;
-use ecu_core::{Action, Engine, FrameRecord};
+use can_decode::observe::ConflictSigns;
+use ecu_core::{Action, Engine, FrameRecord, Notice, Suspicion};
 use heapless::spsc::Consumer;
 use store::block::{Kind, LogRecord};
-use tracing::error;
+use tracing::{error, warn};
 
 use crate::clock;
 use crate::inbox::Inbox;
@@ -24,6 +25,9 @@ const WAIT_MAX: Duration = Duration::from_millis(50);
 /// How often the status is written, at most.
 const TELL_EVERY_NS: i64 = 100_000_000;
 
+/// How often what was observed is copied for /metrics, at most.
+const OBSERVED_EVERY_NS: i64 = 1_000_000_000;
+
 /// The thread's ends of the channels.
 pub struct EngineThread<'a> {
     /// Frames from capture.
@@ -34,6 +38,8 @@ pub struct EngineThread<'a> {
     pub inbox: &'a Inbox,
     /// Whether all sources can wait for the card.
     pub patient: bool,
+    /// By bus, whether what was observed of its identifiers is told.
+    pub by_message: Vec<bool>,
     /// What the others may know.
     pub status: &'a Status,
     /// Set when capture has ended: what is queued then is all there is.
@@ -43,7 +49,7 @@ pub struct EngineThread<'a> {
 impl EngineThread<'_> {
     /// Runs until capture and the log socket have ended and everything is sealed.
     pub fn run(mut self, mut engine: Engine) {
-        let mut told_at = BootNanos(i64::MIN);
+        let (mut told_at, mut observed_at) = (BootNanos(i64::MIN), BootNanos(i64::MIN));
         loop {
             // Asked before the queues are emptied: what was sent before capture ended is then surely seen.
             let last = self.captured.is_set();
@@ -81,12 +87,17 @@ impl EngineThread<'_> {
                 self.tell(&engine);
                 told_at = now;
             }
+            if now.0.saturating_sub(observed_at.0) >= OBSERVED_EVERY_NS {
+                self.tell_observed(&engine, now);
+                observed_at = now;
+            }
             if idle {
                 std::thread::park_timeout(WAIT_MAX);
             }
         }
         engine.finish(clock::boot(), &mut |action| self.perform(action));
         self.tell(&engine);
+        self.tell_observed(&engine, clock::boot());
         self.inbox.finish();
     }
 
@@ -103,9 +114,45 @@ impl EngineThread<'_> {
                 drop(status);
                 self.inbox.push(block, self.patient);
             }
+            Action::Report(notice) => self.report(&notice),
             Action::ReportLoss { kind, records, error } => {
                 error!(?kind, records, %error, "records lost: their block could not be sealed");
             }
+        }
+    }
+
+    /// One line for what a bus shows for the first time.
+    fn report(&self, notice: &Notice) {
+        let bus = self.status.bus_names.get(usize::from(notice.bus.0)).map_or("", |name| name);
+        let name =
+            notice.message.map_or("", |index| self.status.message_name(usize::from(notice.bus.0), index));
+        let (id, time_ns, is_last) = (notice.id, notice.stamp.ns, notice.is_last);
+        match notice.suspicion {
+            Suspicion::Conflict(signs) => {
+                let has = |sign| signs.contains(sign);
+                let (counters, timing, shapes) =
+                    (has(ConflictSigns::COUNTERS), has(ConflictSigns::TIMING), has(ConflictSigns::SHAPES));
+                warn!(bus, name, %id, time_ns, counters, timing, shapes, "two senders share an identifier");
+            }
+            Suspicion::CycleDiffers { declared_ns, seen_ns } => {
+                let (declared, seen) = (Duration::from_nanos(declared_ns), Duration::from_nanos(seen_ns));
+                warn!(bus, name, %id, time_ns, ?declared, ?seen, "a message does not keep its declared cycle");
+            }
+            Suspicion::E2e(status) => {
+                let status = status.name();
+                warn!(bus, name, %id, time_ns, status, "end-to-end protection does not hold");
+            }
+        }
+        if is_last {
+            warn!(bus, "further ones of this kind are counted in /metrics and not reported");
+        }
+    }
+
+    fn tell_observed(&self, engine: &Engine, now: BootNanos) {
+        let mut observed = self.status.observed();
+        let watches = engine.watches().iter().zip(&self.by_message);
+        for (observed, (watch, by_message)) in observed.iter_mut().zip(watches) {
+            observed.update(watch.as_ref(), *by_message, now);
         }
     }
 

@@ -109,7 +109,14 @@ pub fn run(service: Service, status: Arc<Status>, stop: Arc<Stop>) -> Result<(),
     let sealer = Sealer::new(boot, run, config.blocks.zstd_level).map_err(zstd)?;
     let schema = (catalog.hash(), schema_block(&catalog).map_err(zstd)?);
     let messages = catalog.schema().messages.len();
-    let engine = Engine::new(catalog, sealer, config.blocks.limits);
+    let message_names = catalog.buses().iter().map(|bus| {
+        let messages = catalog.schema().messages.iter().skip(bus.first_message);
+        messages.take(bus.table.messages().len()).map(|message| message.name.as_str().into()).collect()
+    });
+    // Set once: a service runs once with its status.
+    let _ = status.messages.set(message_names.collect());
+    let observers = config.buses.iter().map(|bus| bus.observe.observer());
+    let engine = Engine::new(catalog, observers, sealer, config.blocks.limits);
 
     let shared = Shared {
         status,
@@ -146,6 +153,7 @@ pub fn run(service: Service, status: Arc<Status>, stop: Arc<Stop>) -> Result<(),
             logs: logs_out,
             inbox: &shared.inbox,
             patient: Capture::can_wait(&config.buses),
+            by_message: config.buses.iter().map(|bus| bus.observe.by_message).collect(),
             status: &shared.status,
             captured: Arc::clone(&shared.captured),
         };

@@ -1,11 +1,16 @@
 //! What all threads know of each other: counters and states, for /metrics, /healthz and the demo's table.
 
+mod observed;
+
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
+use can_decode::MessageIndex;
 use ecu_core::{BusBooks, RecordBooks};
 use store::ring::{Books, Tally};
+
+pub use observed::{BusObserved, IdObserved, Rhythm};
 
 /// Counters of one bus that the capture thread keeps.
 #[derive(Debug, Default)]
@@ -152,10 +157,13 @@ pub struct Status {
     pub config_problems: u64,
     /// The log socket's.
     pub logs: LogCounters,
+    /// Names of the messages of each bus's decode table, once they are known.
+    pub messages: OnceLock<Vec<Vec<Box<str>>>>,
     /// Where /metrics is, once it is.
     pub http: OnceLock<SocketAddr>,
     faults: Mutex<Vec<String>>,
     engine: Mutex<EngineStatus>,
+    observed: Mutex<Vec<BusObserved>>,
     store: Mutex<StoreStatus>,
     uplink: Mutex<UplinkStatus>,
 }
@@ -169,12 +177,18 @@ impl Status {
     /// For these buses.
     pub fn new(bus_names: Vec<String>, config_problems: u64) -> Self {
         let buses = bus_names.iter().map(|_| BusCounters::default()).collect();
-        Self { bus_names, buses, config_problems, ..Self::default() }
+        let observed = Mutex::new(bus_names.iter().map(|_| BusObserved::default()).collect());
+        Self { bus_names, buses, config_problems, observed, ..Self::default() }
     }
 
     /// The engine's part.
     pub fn engine(&self) -> MutexGuard<'_, EngineStatus> {
         lock(&self.engine)
+    }
+
+    /// What the engine observed, by bus.
+    pub fn observed(&self) -> MutexGuard<'_, Vec<BusObserved>> {
+        lock(&self.observed)
     }
 
     /// The writer's part.
@@ -185,6 +199,12 @@ impl Status {
     /// The uplink's part.
     pub fn uplink(&self) -> MutexGuard<'_, UplinkStatus> {
         lock(&self.uplink)
+    }
+
+    /// Name of a message of the bus with this index; empty while names are not known.
+    pub fn message_name(&self, bus: usize, message: MessageIndex) -> &str {
+        let names = self.messages.get().and_then(|buses| buses.get(bus));
+        names.and_then(|names| names.get(usize::from(message.0))).map_or("", |name| name)
     }
 
     /// Notes something that the service has to do without until it is restarted.

@@ -1,5 +1,7 @@
 //! The daemon's own metrics, through the `metrics` facade, brought up to date when they are asked for.
 
+mod observed;
+
 use std::sync::atomic::Ordering::Relaxed;
 
 use metrics::{counter, describe_counter, describe_gauge, gauge};
@@ -33,12 +35,16 @@ impl Telemetry {
         store(status);
         uplink(status);
         gauge!("process_resident_memory_bytes").set(resident_bytes() as f64);
+        observed::totals(status);
         self.handle.run_upkeep();
-        self.handle.render()
+        let mut text = self.handle.render();
+        observed::by_message(status, &mut text);
+        text
     }
 }
 
 fn describe() {
+    observed::describe();
     describe_counter!(
         "ecu_daemon_frames_received_total",
         "Frames that the kernel or a recording had for the bus."

@@ -4,9 +4,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use store::block::{SchemaHash, SealedBlock};
-use store::ring::{Lease, RingFile};
+use store::ring::{Lease, RingError, RingFile, Tally};
 use tokio::sync::Notify;
-use tracing::{error, warn};
+use tracing::{debug, error, info, warn};
 
 use crate::clock;
 use crate::inbox::{Inbox, Request};
@@ -14,6 +14,11 @@ use crate::status::Status;
 
 /// How long to wait after a failed commit: a full or failing card does not get better by being asked more often.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
+/// How often requests are looked at until then: the inbox does not wait while a block in it is overdue.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+/// How long a stop waits for a card that does not take the last blocks. Less than the service's `TimeoutStopSec`, so
+/// that the loss is counted and said by us, and the ring is closed.
+const STOP_WITHIN: Duration = Duration::from_secs(5);
 
 /// The thread's state.
 pub struct Writer<'a> {
@@ -30,7 +35,11 @@ pub struct Writer<'a> {
     /// When the oldest acknowledgement came that is not committed.
     acked_at: Option<Instant>,
     failed_at: Option<Instant>,
-    /// Set once the last block is in the ring.
+    /// When the end was seen with blocks that were not stored.
+    ending_at: Option<Instant>,
+    /// What the card did not take before the end.
+    lost: Tally,
+    /// Set once the last block is in the ring, or given up.
     complete: &'a AtomicBool,
 }
 
@@ -54,6 +63,8 @@ impl<'a> Writer<'a> {
             acked: Vec::new(),
             acked_at: None,
             failed_at: None,
+            ending_at: None,
+            lost: Tally::default(),
             complete,
         };
         writer.status.store().books_at_start = *writer.ring.books();
@@ -71,6 +82,9 @@ impl<'a> Writer<'a> {
     /// Runs until it is told to close.
     pub fn run(mut self) {
         loop {
+            if self.is_held_back() {
+                std::thread::sleep(LOOK_EVERY);
+            }
             let taken = self.inbox.wait(self.commit_after);
             let mut close = false;
             for request in taken.requests {
@@ -84,7 +98,7 @@ impl<'a> Writer<'a> {
             if close || taken.urgent || taken.finished || blocks_due || due(self.acked_at) {
                 self.commit(close);
             }
-            if taken.finished && self.pending.is_empty() {
+            if taken.finished && self.is_at_end() {
                 self.complete.store(true, Ordering::Release);
                 self.stored.notify_one();
             }
@@ -99,6 +113,19 @@ impl<'a> Writer<'a> {
         if let Err(error) = self.ring.close() {
             error!(%error, "the ring was not closed cleanly; committed blocks are safe in its write-ahead log");
         }
+    }
+
+    /// Whether the last commit failed so recently that the next one has to wait.
+    fn is_held_back(&self) -> bool {
+        self.failed_at.is_some_and(|at| at.elapsed() < RETRY_AFTER)
+    }
+
+    /// Whether, with no more blocks to come, all are stored, or the card has had its time.
+    fn is_at_end(&mut self) -> bool {
+        if self.pending.is_empty() && self.inbox.tallies().1.blocks == 0 {
+            return true;
+        }
+        self.ending_at.get_or_insert_with(Instant::now).elapsed() >= STOP_WITHIN
     }
 
     fn serve(&mut self, request: Request) {
@@ -135,11 +162,11 @@ impl<'a> Writer<'a> {
     }
 
     fn commit(&mut self, last: bool) {
-        if self.failed_at.is_some_and(|at| at.elapsed() < RETRY_AFTER) && !last {
+        if self.is_held_back() && !last {
             return;
         }
-        if self.pending.is_empty() {
-            self.pending = self.inbox.take_blocks();
+        if self.pending.is_empty() || last {
+            self.pending.extend(self.inbox.take_blocks());
         }
         if self.pending.is_empty() && self.acked.is_empty() {
             return;
@@ -147,28 +174,54 @@ impl<'a> Writer<'a> {
         match self.ring.commit(&self.pending, &mut self.acked, clock::boot().0) {
             Ok(committed) => {
                 self.pending.clear();
-                (self.acked_at, self.failed_at) = (None, None);
+                self.acked_at = None;
+                if self.failed_at.take().is_some() {
+                    info!("the ring takes blocks again");
+                }
                 if committed.evicted > 0 {
                     warn!(blocks = committed.evicted, "the ring is full: least worthy blocks made room");
                 }
                 self.tell(None);
             }
-            Err(error) => {
-                error!(%error, blocks = self.pending.len(), "blocks not stored; they stay in memory and are tried again");
-                self.failed_at = Some(Instant::now());
-                self.tell(Some(error.to_string()));
-            }
+            Err(error) => self.failed(&error, last),
         }
         self.stored.notify_one();
     }
 
+    fn failed(&mut self, error: &RingError, last: bool) {
+        let (blocks, records) = (self.pending.len(), self.pending_tally().records);
+        let what = match (blocks, last) {
+            (0, _) => "acknowledgements not stored; what they are for is sent again after a restart",
+            (_, true) => "blocks lost: the ring did not take them before the end",
+            (_, false) => "blocks not stored; they stay in memory and are tried again",
+        };
+        let text = error.to_string();
+        // A card that stays broken is reported once.
+        if !last && self.status.store().error.as_ref() == Some(&text) {
+            debug!(%error, blocks, records, "{what}");
+        } else {
+            error!(%error, blocks, records, "{what}");
+        }
+        if last {
+            self.lost = self.lost.plus(self.pending_tally());
+            self.pending.clear();
+        }
+        self.failed_at = Some(Instant::now());
+        self.tell(Some(text));
+    }
+
+    fn pending_tally(&self) -> Tally {
+        let mut tally = Tally::default();
+        self.pending.iter().for_each(|block| tally.add(block.header().count));
+        tally
+    }
+
     fn tell(&self, error: Option<String>) {
-        let (dropped, mut waiting) = self.inbox.tallies();
-        self.pending.iter().for_each(|block| waiting.add(block.header().count));
+        let (dropped, waiting) = self.inbox.tallies();
         let mut status = self.status.store();
         status.books = *self.ring.books();
         status.fill = self.ring.fill();
-        (status.dropped, status.pending) = (dropped, waiting);
+        (status.dropped, status.pending) = (dropped.plus(self.lost), waiting.plus(self.pending_tally()));
         status.failures += u64::from(error.is_some());
         status.error = error;
     }

@@ -1,8 +1,9 @@
 //! The command line as scripts use it: exit codes, output, and what a stopped service leaves behind.
 #![allow(clippy::unwrap_used, reason = "a test helper fails by panicking")]
 
+use std::fmt::Write as _;
 use std::fs;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -270,4 +271,90 @@ fn a_damaged_ring_is_set_aside_and_recording_goes_on() {
     let (code, out, _) =
         texts(&ecu_daemon(folder.path(), &["query", "--store", "ring.db", "--format", "json"], ""));
     assert_eq!((code, out.lines().count()), (0, 1000));
+}
+
+/// A log of a bus that is not well: STEER's checksum is wrong in every tenth frame, and from the 200th cycle on somebody
+/// else sends WHEEL, too.
+fn sick_log() -> String {
+    use can_decode::e2e::{Config, Profile};
+    let protection = Config::new(Profile::P05 { data_id: 0x1234, offset_bits: 0 }, 8).checked().unwrap();
+    let mut lines = String::new();
+    let mut line = |at_us: u64, id: &str, payload: [u8; 8]| {
+        let hex = u64::from_be_bytes(payload);
+        let (seconds, micros) = (1_533_201_287 + at_us / 1_000_000, at_us % 1_000_000);
+        writeln!(lines, "({seconds}.{micros:06}) can0 {id}#{hex:016X}").unwrap();
+    };
+    for round in 0..400_u16 {
+        let at_us = u64::from(round) * 20_000;
+        let mut steer = [0, 0, 0, 1, 2, 3, 4, 5];
+        protection.protect(round % 256, &mut steer).unwrap();
+        steer[7] ^= u8::from(round % 10 == 9);
+        let wheel = |counter: u16| [(counter % 16) as u8, 0, 0, 0, 0, 0, 0, 0];
+        line(at_us, "120", steer);
+        line(at_us + 500, "130", wheel(round));
+        if round >= 200 {
+            line(at_us + 6_000, "130", wheel(round + 7));
+        }
+    }
+    lines
+}
+
+#[test]
+fn what_frames_say_of_their_senders_is_checked_reported_and_shown() {
+    const STEER_AND_WHEEL: &str = "VERSION \"\"\nBU_: ECU\nBO_ 288 STEER: 8 ECU\n SG_ Angle : 32|16@1- (1,0) [0|0] \"\" ECU\n\
+                                   BO_ 304 WHEEL: 8 ECU\n SG_ AliveCounter : 0|4@1+ (1,0) [0|15] \"\" ECU\n";
+    let folder = folder();
+    fs::write(folder.path().join("sick.log"), sick_log()).unwrap();
+    fs::write(folder.path().join("sick.dbc"), STEER_AND_WHEEL).unwrap();
+    let config = "[store]\npath = \"ring.db\"\n[http]\nlisten = \"127.0.0.1:0\"\n[[bus]]\nkind = \"replay\"\n\
+                  name = \"can0\"\nfile = \"sick.log\"\nspeed = \"max\"\ndbc = [\"sick.dbc\"]\n\
+                  [[bus.e2e]]\nmessage = \"STEER\"\nprofile = \"P05\"\ndata_id = 0x1234\n";
+    fs::write(folder.path().join("car.toml"), config).unwrap();
+    let (code, out, _) = texts(&ecu_daemon(folder.path(), &["check", "car.toml"], ""));
+    let protected = "car.toml: can0: protected: 120 STEER: P05, Data ID 0x1234, 8 bytes from byte 0 on";
+    assert!(code == 0 && out.contains(protected), "{out}");
+
+    let log = folder.path().join("daemon.log");
+    let mut child = command(folder.path(), &["run", "--config", "car.toml"])
+        .stderr(fs::File::create(&log).unwrap())
+        .spawn()
+        .unwrap();
+    let started = Instant::now();
+    let page = loop {
+        let page = metrics(&fs::read_to_string(&log).unwrap()).unwrap_or_default();
+        if page.contains("ecu_daemon_observed_frames_total{bus=\"can0\"} 1000") {
+            break page;
+        }
+        assert!(started.elapsed() < Duration::from_secs(20), "{page}");
+        std::thread::sleep(Duration::from_millis(50));
+    };
+    Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
+    assert!(child.wait().unwrap().success());
+    for line in [
+        "ecu_daemon_observed_identifiers{bus=\"can0\"} 2",
+        "ecu_daemon_observed_e2e_total{bus=\"can0\",status=\"wrong_crc\"} 40",
+        "ecu_daemon_observed_e2e_total{bus=\"can0\",status=\"initial\"} 1",
+        "ecu_daemon_message_e2e_bad_total{bus=\"can0\",message=\"STEER\",id=\"120\"} 79",
+        "ecu_daemon_message_cycle_seconds{bus=\"can0\",message=\"STEER\",id=\"120\"} 0.02",
+        "ecu_daemon_message_overdue_cycles{bus=\"can0\",message=\"STEER\",id=\"120\"} 0",
+        "ecu_daemon_message_conflict{bus=\"can0\",message=\"WHEEL\",id=\"130\"} 1",
+    ] {
+        assert!(page.lines().any(|found| found == line), "{line} is not in\n{page}");
+    }
+    let log = fs::read_to_string(&log).unwrap();
+    let reports = |text: &str| log.lines().filter(|line| line.contains(text)).count();
+    assert_eq!(reports("end-to-end protection does not hold"), 1, "{log}");
+    assert_eq!(reports("two senders share an identifier"), 1, "{log}");
+    let conflict = "bus=\"can0\" name=\"WHEEL\" id=130";
+    assert!(log.contains(conflict) && log.contains("status=\"wrong_crc\""), "{log}");
+}
+
+/// What /metrics says, at the address that the daemon's log names.
+fn metrics(log: &str) -> Option<String> {
+    let address = log.split_once("http://")?.1.split_once("/metrics")?.0;
+    let mut stream = std::net::TcpStream::connect(address).ok()?;
+    stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: ecu\r\nConnection: close\r\n\r\n").ok()?;
+    let mut page = String::new();
+    stream.read_to_string(&mut page).ok()?;
+    Some(page)
 }

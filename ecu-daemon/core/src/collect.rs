@@ -9,6 +9,7 @@ use store::block::{
 };
 
 use crate::books::RecordBooks;
+use crate::watch::Notice;
 
 /// When open blocks are sealed.
 #[derive(Clone, Copy, Debug)]
@@ -42,6 +43,8 @@ pub enum Action {
         /// Why.
         error: io::Error,
     },
+    /// Report this.
+    Report(Notice),
 }
 
 /// The open blocks of all kinds.

@@ -1,5 +1,6 @@
 //! The engine: frames and log records in, sealed blocks out.
 
+use can_decode::observe::Observer;
 use can_decode::{BootNanos, TraceError};
 use store::block::{LogRecord, Sealer};
 
@@ -7,21 +8,33 @@ use crate::books::{BusBooks, RecordBooks};
 use crate::catalog::Catalog;
 use crate::collect::{Action, Collector, Limits};
 use crate::record::FrameRecord;
+use crate::watch::Watch;
 
 /// Decodes and collects. Allocates nothing per frame once its open blocks have reached their usual size.
 pub struct Engine {
     catalog: Catalog,
     collector: Collector,
     buses: Vec<BusBooks>,
+    /// By bus; `None` for one that is not observed.
+    watches: Vec<Option<Watch>>,
 }
 
 impl Engine {
-    /// For the buses of `catalog`; `sealer` numbers the blocks of this run.
-    pub fn new(catalog: Catalog, sealer: Sealer, limits: Limits) -> Self {
+    /// For the buses of `catalog`, each with its observer, which expects what the bus's table has; `sealer` numbers the
+    /// blocks of this run. A bus without an observer, or beyond the last one, is not observed.
+    pub fn new(
+        catalog: Catalog,
+        observers: impl IntoIterator<Item = Option<Observer>>,
+        sealer: Sealer,
+        limits: Limits,
+    ) -> Self {
         let signals = catalog.schema().messages.iter().map(|message| message.signals.len());
         let collector = Collector::new(signals, catalog.hash(), sealer, limits);
         let buses = vec![BusBooks::default(); catalog.buses().len()];
-        Self { catalog, collector, buses }
+        let mut watches: Vec<_> =
+            observers.into_iter().map(|observer| observer.map(Watch::new)).take(buses.len()).collect();
+        watches.resize_with(buses.len(), || None);
+        Self { catalog, collector, buses, watches }
     }
 
     /// Takes a frame. `now` is the time of its arrival here, which ages the open blocks; the frame's own stamp may be
@@ -34,11 +47,15 @@ impl Engine {
             return;
         };
         let frame = &record.frame;
+        let found = tables.table.find(frame.id());
+        if let Some(Some(watch)) = self.watches.get_mut(bus) {
+            watch.frame(record, found, now, perform);
+        }
         if !frame.is_data() {
             books.control += 1;
             return;
         }
-        let Some(index) = tables.table.find(frame.id()) else {
+        let Some(index) = found else {
             books.unmatched += 1;
             return;
         };
@@ -78,6 +95,11 @@ impl Engine {
     /// What became of the frames, by bus.
     pub fn buses(&self) -> &[BusBooks] {
         &self.buses
+    }
+
+    /// What the frames said of their senders, by bus; `None` for a bus that is not observed.
+    pub fn watches(&self) -> &[Option<Watch>] {
+        &self.watches
     }
 
     /// What became of the samples.

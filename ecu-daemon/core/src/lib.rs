@@ -8,9 +8,11 @@ pub mod catalog;
 pub mod collect;
 pub mod engine;
 pub mod record;
+pub mod watch;
 
 pub use books::{BusBooks, RecordBooks};
 pub use catalog::Catalog;
 pub use collect::{Action, Limits};
 pub use engine::Engine;
 pub use record::{BusIndex, FrameRecord, Stamp};
+pub use watch::{Notice, Suspicion, Watch};

@@ -25,4 +25,7 @@ pub struct FrameRecord {
     pub stamp: Stamp,
     /// What.
     pub frame: Frame,
+    /// Whether frames of this bus may have been lost since the one before: dropped, or the interface was away. What is
+    /// missing then is not its sender's doing.
+    pub follows_loss: bool,
 }

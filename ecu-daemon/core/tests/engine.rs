@@ -1,6 +1,7 @@
 //! The engine as its thread uses it: frames and log records in, blocks out, books that balance.
 #![allow(clippy::unwrap_used, reason = "a test helper fails by panicking")]
 
+#[allow(dead_code, reason = "shared with the tests of what is observed")]
 mod car;
 
 use can_decode::{BootNanos, CanId, Frame, FrameFlags};
@@ -15,6 +16,7 @@ fn step(blocks: &mut Vec<SealedBlock>) -> impl FnMut(Action) + '_ {
     |action| match action {
         Action::Store(block) => blocks.push(block),
         Action::ReportLoss { error, .. } => panic!("{error}"),
+        Action::Report(_) => {}
     }
 }
 

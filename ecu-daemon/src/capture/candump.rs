@@ -161,6 +161,7 @@ impl Recording for Candump {
                     bus: BusIndex(self.bus as u16),
                     stamp: Stamp { ns: line.time.0, clock: ClockSource::Recorded },
                     frame: line.frame,
+                    follows_loss: false,
                 }),
                 Err(error) => self.report(&error),
             });

@@ -53,6 +53,8 @@ pub struct Outlet<'a> {
     /// Whether there is something the engine was not told of.
     pushed: bool,
     woken_at: BootNanos,
+    /// By bus, whether frames were dropped since the last one that the engine got.
+    has_dropped: Vec<bool>,
 }
 
 impl Outlet<'_> {
@@ -65,11 +67,15 @@ impl Outlet<'_> {
     }
 
     /// Hands a frame to the engine; when it does not keep up, drops and counts it.
-    fn push(&mut self, record: FrameRecord) {
+    fn push(&mut self, mut record: FrameRecord) {
         let counters = self.counters(&record);
         counters.received.fetch_add(1, Relaxed);
+        let bus = usize::from(record.bus.0);
+        record.follows_loss |= self.has_dropped[bus];
+        self.has_dropped[bus] = false;
         if self.producer.enqueue(record).is_err() {
             self.counters(&record).dropped_queue.fetch_add(1, Relaxed);
+            self.has_dropped[bus] = true;
         }
         self.pushed = true;
     }
@@ -110,7 +116,14 @@ impl<'a> Capture<'a> {
         Self {
             sockets,
             players,
-            queue: Outlet { producer, engine, status, pushed: false, woken_at: BootNanos(i64::MIN) },
+            queue: Outlet {
+                producer,
+                engine,
+                status,
+                pushed: false,
+                woken_at: BootNanos(i64::MIN),
+                has_dropped: vec![false; buses.len()],
+            },
         }
     }
 
@@ -172,5 +185,46 @@ impl<'a> Capture<'a> {
         if poll(&mut polled, Some(&timeout)).is_err() {
             std::thread::sleep(wait);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use can_decode::{CanId, Frame};
+    use ecu_core::{BusIndex, Stamp};
+    use heapless::spsc::Queue;
+    use store::block::ClockSource;
+
+    use super::*;
+
+    #[test]
+    fn the_frame_behind_a_dropped_one_says_so() {
+        let status = Status::new(vec!["can0".to_owned(), "can1".to_owned()], 0);
+        let mut queue = Queue::<FrameRecord, 4>::new();
+        let (producer, mut consumer) = queue.split();
+        let mut outlet = Outlet {
+            producer,
+            engine: std::thread::current(),
+            status: &status,
+            pushed: false,
+            woken_at: BootNanos(0),
+            has_dropped: vec![false; 2],
+        };
+        let record = |bus, ns| FrameRecord {
+            bus: BusIndex(bus),
+            stamp: Stamp { ns, clock: ClockSource::UserSpace },
+            frame: Frame::remote(CanId::Standard(1), 0),
+            follows_loss: false,
+        };
+        // Three fit.
+        (0..5).for_each(|ns| outlet.push(record(0, ns)));
+        let mut taken: Vec<FrameRecord> = std::iter::from_fn(|| consumer.dequeue()).collect();
+        outlet.push(record(1, 5));
+        outlet.push(record(0, 6));
+        outlet.push(record(0, 7));
+        taken.extend(std::iter::from_fn(|| consumer.dequeue()));
+        let follows: Vec<_> = taken.iter().map(|record| (record.stamp.ns, record.follows_loss)).collect();
+        assert_eq!(follows, [(0, false), (1, false), (2, false), (5, false), (6, true), (7, false)]);
+        assert_eq!(status.buses[0].read().dropped_queue, 2);
     }
 }

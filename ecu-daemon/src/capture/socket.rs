@@ -58,6 +58,8 @@ pub struct Socket {
     batch: Receiver,
     /// The kernel's drop counter when last seen.
     drops: u32,
+    /// Whether frames may have been lost since the last one that was handed on.
+    has_lost: bool,
 }
 
 impl Socket {
@@ -72,6 +74,7 @@ impl Socket {
             reported: None,
             batch: Receiver::default(),
             drops: 0,
+            has_lost: false,
         }
     }
 
@@ -104,14 +107,13 @@ impl Socket {
                     let counters = &queue.status.buses[self.bus];
                     counters.received.fetch_add(new, Relaxed);
                     counters.dropped_kernel.fetch_add(new, Relaxed);
+                    self.has_lost |= new > 0;
                 }
                 match parse(packet.payload) {
                     Some(frame) => {
-                        queue.push(FrameRecord {
-                            bus: BusIndex(self.bus as u16),
-                            stamp: stamp(&packet),
-                            frame,
-                        });
+                        let (bus, stamp) = (BusIndex(self.bus as u16), stamp(&packet));
+                        let follows_loss = std::mem::take(&mut self.has_lost);
+                        queue.push(FrameRecord { bus, stamp, frame, follows_loss });
                     }
                     None => {
                         let counters = &queue.status.buses[self.bus];
@@ -133,6 +135,7 @@ impl Socket {
                 info!(interface = self.interface, fd = matches!(open, Open::Fd(_)), "bus open");
                 self.open = Some(open);
                 self.drops = 0;
+                self.has_lost = true;
                 self.reported = None;
                 counters.open.store(true, Relaxed);
                 counters.opens.fetch_add(1, Relaxed);

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use can_decode::{Database, DecodeTable, Matching, dbc};
 use toml::Spanned;
 
-use super::{Check, Problem, raw};
+use super::{Check, Observe, Problem, raw};
 
 /// One bus.
 #[derive(Debug)]
@@ -18,6 +18,8 @@ pub struct Bus {
     pub source: Source,
     /// What decodes them.
     pub table: DecodeTable,
+    /// How they are observed.
+    pub observe: Observe,
 }
 
 /// Where frames come from.
@@ -70,36 +72,68 @@ impl Check<'_> {
     }
 
     fn bus(&mut self, span: &Range<usize>, raw: raw::Bus) -> Bus {
-        match raw {
-            raw::Bus::Socketcan { name, interface, fd, dbc, matching } => {
-                // IFNAMSIZ is 16 with the final zero (linux/if.h).
-                if interface.is_empty() || interface.len() > 15 || interface.contains(['/', ' ']) {
-                    let text = format!("interface {interface:?} cannot be the name of a network interface");
-                    self.fatal.push(self.file.problem(Some(span.clone()), text));
-                }
-                let table = self.table(&dbc, matching);
-                let name = name.unwrap_or_else(|| interface.clone());
-                Bus { name, source: Source::Socketcan { interface, fd }, table }
+        let raw::Bus { kind, name, interface, fd, file, speed, dbc, matching, observe, e2e } = raw;
+        let table = self.table(&dbc, matching);
+        let observe = self.observe(observe, e2e, &table);
+        let (plain, source) = match kind {
+            raw::BusKind::Socketcan => {
+                self.foreign(file.as_ref().map(Spanned::span), "file", "replay");
+                self.foreign(speed.as_ref().map(Spanned::span), "speed", "replay");
+                let interface = self.interface(span, interface);
+                let fd = fd.is_none_or(Spanned::into_inner);
+                (interface.clone(), Source::Socketcan { interface, fd })
             }
-            raw::Bus::Replay { name, file, interface, speed, dbc, matching } => {
-                let pace = self.pace(span, speed);
-                let file = self.folder.join(file);
-                let name = name.or_else(|| interface.clone()).unwrap_or_else(|| {
+            raw::BusKind::Replay => {
+                self.foreign(fd.map(|fd| fd.span()), "fd", "socketcan");
+                let pace = speed.map_or(Pace::Times(1.0), |speed| self.pace(speed));
+                let file = self.recording(span, file);
+                let plain = interface.clone().unwrap_or_else(|| {
                     file.file_name().unwrap_or(file.as_os_str()).to_string_lossy().into_owned()
                 });
-                let table = self.table(&dbc, matching);
-                Bus { name, source: Source::Replay { file, interface, pace }, table }
+                (plain, Source::Replay { file, interface, pace })
             }
+        };
+        Bus { name: name.unwrap_or(plain), source, table, observe }
+    }
+
+    /// A key that only the other kind of bus has.
+    fn foreign(&mut self, span: Option<Range<usize>>, key: &str, kind: &str) {
+        if span.is_some() {
+            let text = format!("`{key}` is a key of kind = \"{kind}\" only; remove it");
+            self.fatal.push(self.file.problem(span, text));
         }
     }
 
-    fn pace(&mut self, span: &Range<usize>, speed: raw::Speed) -> Pace {
-        match speed {
+    fn interface(&mut self, span: &Range<usize>, interface: Option<String>) -> String {
+        let Some(interface) = interface else {
+            let text = "missing field `interface`, such as \"can0\"";
+            self.fatal.push(self.file.problem(Some(span.clone()), text));
+            return String::new();
+        };
+        // IFNAMSIZ is 16 with the final zero (linux/if.h).
+        if interface.is_empty() || interface.len() > 15 || interface.contains(['/', ' ']) {
+            let text = format!("interface {interface:?} cannot be the name of a network interface");
+            self.fatal.push(self.file.problem(Some(span.clone()), text));
+        }
+        interface
+    }
+
+    fn recording(&mut self, span: &Range<usize>, file: Option<Spanned<PathBuf>>) -> PathBuf {
+        if file.is_none() {
+            let text = "missing field `file`, the recording";
+            self.fatal.push(self.file.problem(Some(span.clone()), text));
+        }
+        self.folder.join(file.map(Spanned::into_inner).unwrap_or_default())
+    }
+
+    fn pace(&mut self, speed: Spanned<raw::Speed>) -> Pace {
+        let span = speed.span();
+        match speed.into_inner() {
             raw::Speed::Named(raw::NamedSpeed::Max) => Pace::Max,
             raw::Speed::Factor(times) => {
                 if !(times > 0.0 && times <= 1e6) {
                     let text = format!("speed {times} is not above 0 and at most 1000000, nor \"max\"");
-                    self.fatal.push(self.file.problem(Some(span.clone()), text));
+                    self.fatal.push(self.file.problem(Some(span), text));
                 }
                 Pace::Times(times)
             }

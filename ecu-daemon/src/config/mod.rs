@@ -1,6 +1,7 @@
 //! The configuration: TOML to checked types, in two steps, with `file:line` for whatever is wrong.
 
 mod buses;
+mod observe;
 mod problem;
 mod raw;
 mod units;
@@ -17,6 +18,7 @@ use uplink::mqtt::{Credentials, Link};
 use uplink::topic::{Prefix, VehicleId};
 
 pub use buses::{Bus, Pace, Source, read_table};
+pub use observe::Observe;
 pub use problem::{Grade, Problem};
 
 /// The configuration that the service runs with when it is given none.

@@ -77,36 +77,82 @@ pub(super) struct Logs {
 }
 
 #[derive(Deserialize)]
-#[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
-pub(super) enum Bus {
-    Socketcan {
-        #[serde(default)]
-        name: Option<String>,
-        interface: String,
-        #[serde(default = "yes")]
-        fd: bool,
-        #[serde(default)]
-        dbc: Vec<PathBuf>,
-        #[serde(default)]
-        matching: Matching,
-    },
-    Replay {
-        #[serde(default)]
-        name: Option<String>,
-        file: PathBuf,
-        #[serde(default)]
-        interface: Option<String>,
-        #[serde(default)]
-        speed: Speed,
-        #[serde(default)]
-        dbc: Vec<PathBuf>,
-        #[serde(default)]
-        matching: Matching,
-    },
+#[serde(deny_unknown_fields)]
+pub(super) struct Bus {
+    pub(super) kind: BusKind,
+    #[serde(default)]
+    pub(super) name: Option<String>,
+    #[serde(default)]
+    pub(super) interface: Option<String>,
+    /// Of a socketcan bus.
+    #[serde(default)]
+    pub(super) fd: Option<Spanned<bool>>,
+    /// Of a replay bus, as is the next one.
+    #[serde(default)]
+    pub(super) file: Option<Spanned<PathBuf>>,
+    #[serde(default)]
+    pub(super) speed: Option<Spanned<Speed>>,
+    #[serde(default)]
+    pub(super) dbc: Vec<PathBuf>,
+    #[serde(default)]
+    pub(super) matching: Matching,
+    #[serde(default)]
+    pub(super) observe: Observe,
+    #[serde(default)]
+    pub(super) e2e: Vec<Spanned<E2e>>,
 }
 
-const fn yes() -> bool {
-    true
+#[derive(Deserialize, Clone, Copy, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum BusKind {
+    Socketcan,
+    Replay,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Observe {
+    pub(super) identifiers: Option<Spanned<u32>>,
+    pub(super) by_message: Option<bool>,
+}
+
+/// How a message is protected. What is absent stays as the DBC file has it.
+#[derive(Deserialize, Clone)]
+#[serde(deny_unknown_fields)]
+pub(super) struct E2e {
+    pub(super) message: String,
+    pub(super) profile: Option<E2eProfile>,
+    pub(super) data_id: Option<u32>,
+    pub(super) data_id_mode: Option<DataIdMode>,
+    pub(super) data_ids: Option<[u8; 16]>,
+    pub(super) crc_offset_bits: Option<u16>,
+    pub(super) counter_offset_bits: Option<u16>,
+    pub(super) nibble_offset_bits: Option<u16>,
+    pub(super) offset_bits: Option<u16>,
+    pub(super) start_bytes: Option<u8>,
+    pub(super) len_bytes: Option<u8>,
+    pub(super) max_delta_counter: Option<u16>,
+    pub(super) max_no_new_or_repeated: Option<u8>,
+    pub(super) sync_counter: Option<u8>,
+}
+
+#[derive(Deserialize, Clone, Copy, PartialEq, Eq)]
+pub(super) enum E2eProfile {
+    P01,
+    P02,
+    P04,
+    P05,
+    #[serde(rename = "none")]
+    None,
+}
+
+#[derive(Deserialize, Clone, Copy)]
+#[serde(rename_all = "UPPERCASE")]
+pub(super) enum DataIdMode {
+    Both,
+    Alt,
+    Low,
+    Nibble,
 }
 
 #[derive(Deserialize, Clone, Copy, Default)]
@@ -130,10 +176,4 @@ pub(super) enum Speed {
 #[serde(rename_all = "lowercase")]
 pub(super) enum NamedSpeed {
     Max,
-}
-
-impl Default for Speed {
-    fn default() -> Self {
-        Self::Factor(1.0)
-    }
 }

@@ -26,7 +26,7 @@ use uplink::topic::Prefix;
 use crate::capture::Player;
 use crate::cli::{Failure, exit, log_to_stderr};
 use crate::clock;
-use crate::config::{Bus, Config, Pace, Source};
+use crate::config::{Bus, Config, Observe, Pace, Source};
 use crate::run::{Service, run};
 use crate::status::Status;
 use crate::stop::Stop;
@@ -149,7 +149,8 @@ fn config(broker: &str, folder: &Path) -> Config {
                 Err(error) => unreachable!("the demo's own DBC files are valid: {error}"),
             };
             let (table, _) = DecodeTable::compile(&[database], Matching::Auto);
-            Bus { name: (*name).to_owned(), source: Source::Drive, table }
+            let observe = Observe::of(&table);
+            Bus { name: (*name).to_owned(), source: Source::Drive, table, observe }
         })
         .collect();
     config

@@ -114,6 +114,7 @@ impl Recording for DriveRecording {
             bus: BusIndex(timed.bus as u16),
             stamp: Stamp { ns: self.began.0 + timed.at_ns, clock: ClockSource::UserSpace },
             frame: timed.frame,
+            follows_loss: false,
         }))
     }
 }

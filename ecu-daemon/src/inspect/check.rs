@@ -3,10 +3,11 @@
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use can_decode::Matching;
+use can_decode::e2e::{Config, DataIdMode, Profile, Protection};
+use can_decode::{Matching, Message};
 
 use crate::cli::{Failure, exit};
-use crate::config::{Config, Grade, Problem, read_table};
+use crate::config::{Grade, Observe, Problem, read_table};
 
 /// Checks `files` and prints what it finds.
 ///
@@ -17,9 +18,12 @@ pub fn check(files: &[PathBuf], strict: bool) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
     let mut bad = 0;
     for file in files {
-        let (problems, summary) = look(file);
+        let (problems, protected, summary) = look(file);
         for problem in &problems {
             writeln!(out, "{problem}").map_err(|error| Failure::output(&error))?;
+        }
+        for line in &protected {
+            writeln!(out, "{}: {line}", file.display()).map_err(|error| Failure::output(&error))?;
         }
         if problems.iter().any(|problem| problem.grade >= limit) {
             bad += 1;
@@ -33,22 +37,55 @@ pub fn check(files: &[PathBuf], strict: bool) -> Result<(), Failure> {
     Ok(())
 }
 
-fn look(file: &Path) -> (Vec<Problem>, String) {
+/// What is wrong, the messages that are protected, and how much there is.
+fn look(file: &Path) -> (Vec<Problem>, Vec<String>, String) {
     let extension = file.extension().unwrap_or_default().to_ascii_lowercase();
     if extension == "dbc" {
         let (table, problems) = read_table(&[file.to_owned()], Matching::Auto);
         let signals: usize = table.messages().iter().map(|message| message.signals.len()).sum();
-        (problems, format!("{} messages, {signals} signals", table.messages().len()))
+        let observe = Observe::of(&table);
+        let protected = observe.protected(&table).map(|(message, how)| describe(message, &how)).collect();
+        (problems, protected, format!("{} messages, {signals} signals", table.messages().len()))
     } else if extension == "toml" {
-        match Config::read(file) {
+        match crate::config::Config::read(file) {
             Ok((config, problems)) => {
                 let messages: usize = config.buses.iter().map(|bus| bus.table.messages().len()).sum();
-                (problems, format!("{} buses, {messages} messages", config.buses.len()))
+                let protected = config.buses.iter().flat_map(|bus| {
+                    let protected = bus.observe.protected(&bus.table);
+                    protected.map(|(message, how)| format!("{}: {}", bus.name, describe(message, &how)))
+                });
+                let summary = format!("{} buses, {messages} messages", config.buses.len());
+                (problems, protected.collect(), summary)
             }
-            Err(fatal) => (fatal, String::new()),
+            Err(fatal) => (fatal, Vec::new(), String::new()),
         }
     } else {
         let text = "cannot tell what this is; a configuration ends in .toml, a signal database in .dbc";
-        (vec![Problem::error(file.display().to_string(), None, text)], String::new())
+        (vec![Problem::error(file.display().to_string(), None, text)], Vec::new(), String::new())
     }
+}
+
+/// How a message is protected, in one line.
+fn describe(message: &Message, protection: &Protection) -> String {
+    let Config { profile, start_bytes, len_bytes, .. } = *protection.config();
+    let data_id = match profile {
+        Profile::P01 { data_id, data_id_mode, .. } => {
+            let mode = match data_id_mode {
+                DataIdMode::Both => "BOTH",
+                DataIdMode::Alt => "ALT",
+                DataIdMode::Low => "LOW",
+                DataIdMode::Nibble => "NIBBLE",
+            };
+            format!("Data ID {data_id:#06X} {mode}")
+        }
+        Profile::P02 { .. } => "16 Data IDs".to_owned(),
+        Profile::P04 { data_id, .. } => format!("Data ID {data_id:#010X}"),
+        Profile::P05 { data_id, .. } => format!("Data ID {data_id:#06X}"),
+    };
+    format!(
+        "protected: {} {}: {}, {data_id}, {len_bytes} bytes from byte {start_bytes} on",
+        message.id,
+        message.name,
+        profile.name()
+    )
 }
