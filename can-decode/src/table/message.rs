@@ -85,7 +85,8 @@ impl Message {
         self.checked(frame, |payload, len| self.plan.visit(payload, len, visit))
     }
 
-    /// The same with physical values, in each signal's unit: bit for bit what [`Signal::physical`] gives.
+    /// The same with physical values, in each signal's unit: bit for bit what [`Signal::physical`] gives, but for
+    /// the payload of a NaN.
     #[inline]
     pub fn decode_physical(&self, frame: &Frame, visit: impl FnMut(usize, f64)) -> Decoded {
         self.checked(frame, |payload, len| self.plan.visit(payload, len, visit))

@@ -1,7 +1,7 @@
 //! From signals to a plan.
 
 use alloc::boxed::Box;
-use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 use super::{Action, Block, Field, Number, Plan, Rest, Selection, Step};
@@ -42,7 +42,13 @@ impl Plan {
         if signals.len() > usize::from(u16::MAX) || !signals.iter().all(|signal| ends(signals, signal)) {
             return Err(PlanError::Branches);
         }
-        let mut build = Build { signals, extractors: &extractors, ..Build::default() };
+        let mut hanging: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+        for (index, signal) in signals.iter().enumerate() {
+            if let Some(branch) = &signal.branch {
+                hanging.entry(branch.multiplexor).or_default().push(index);
+            }
+        }
+        let mut build = Build { signals, extractors: &extractors, hanging, ..Build::default() };
         let always: Vec<usize> = signals
             .iter()
             .enumerate()
@@ -75,6 +81,8 @@ fn ends(signals: &[Signal], signal: &Signal) -> bool {
 struct Build<'a> {
     signals: &'a [Signal],
     extractors: &'a [Extractor],
+    /// The signals that are present at some values of a multiplexor.
+    hanging: BTreeMap<usize, Vec<usize>>,
     fields: Vec<Field>,
     steps: Vec<Step>,
     selections: Vec<Selection>,
@@ -90,8 +98,9 @@ impl Build<'_> {
         }
         let mut steps = self.take_out(members)?;
         for multiplexor in members {
-            let hanging = self.hanging(*multiplexor);
-            if let Some(extractor) = self.extractors.get(*multiplexor).filter(|_| !hanging.is_empty()) {
+            // Each block that has the multiplexor has all that hangs on it.
+            let Some(hanging) = self.hanging.get(multiplexor).cloned() else { continue };
+            if let Some(extractor) = self.extractors.get(*multiplexor) {
                 let selection = self.selection(*multiplexor, *extractor, &hanging)?;
                 let index = self.selections.len() as u32;
                 self.selections.push(selection);
@@ -107,40 +116,41 @@ impl Build<'_> {
         Ok(block)
     }
 
-    /// The signals that are present at some values of `multiplexor`.
-    fn hanging(&self, multiplexor: usize) -> Vec<usize> {
-        let on_it =
-            |signal: &Signal| signal.branch.as_ref().is_some_and(|branch| branch.multiplexor == multiplexor);
-        self.signals.iter().enumerate().filter(|(_, signal)| on_it(signal)).map(|(index, _)| index).collect()
-    }
-
-    fn ranges(&self, signal: usize) -> &[(u64, u64)] {
-        let branch = self.signals.get(signal).and_then(|signal| signal.branch.as_ref());
-        branch.map_or(&[], |branch| branch.ranges.as_slice())
-    }
-
     fn selection(
         &mut self,
         multiplexor: usize,
         selector: Extractor,
         hanging: &[usize],
     ) -> Result<Selection, PlanError> {
-        // Between two neighbouring edges the same signals are present.
-        let mut edges = BTreeSet::new();
-        for (first, last) in hanging.iter().flat_map(|signal| self.ranges(*signal)) {
-            edges.insert(*first);
-            edges.extend(last.checked_add(1));
+        // Where signals appear and disappear, by value. Between two neighbouring places the same ones are present.
+        let mut changes = Vec::new();
+        for signal in hanging {
+            let branch = self.signals.get(*signal).and_then(|signal| signal.branch.as_ref());
+            for (first, last) in branch.map_or(&[][..], |branch| branch.ranges.as_slice()) {
+                changes.push((*first, true, *signal));
+                changes.extend(last.checked_add(1).map(|after| (after, false, *signal)));
+            }
         }
-        let mut cases = Vec::new();
-        let mut edges = edges.into_iter().peekable();
-        while let Some(first) = edges.next() {
-            let last = edges.peek().map_or(u64::MAX, |next| next - 1);
-            let holds = |signal: &&usize| {
-                self.ranges(**signal).iter().any(|(low, high)| (*low..=*high).contains(&first))
+        changes.sort_unstable();
+        let (mut cases, mut present) = (Vec::new(), BTreeMap::<usize, usize>::new());
+        let mut places = changes.chunk_by(|one, other| one.0 == other.0).peekable();
+        while let Some(place) = places.next() {
+            for (_, appears, signal) in place {
+                // Ranges of one signal may overlap: it is gone with the last of them.
+                let ranges = present.entry(*signal).or_default();
+                *ranges = if *appears { *ranges + 1 } else { ranges.saturating_sub(1) };
+                if *ranges == 0 {
+                    present.remove(signal);
+                }
+            }
+            let (Some((first, ..)), next) = (place.first(), places.peek().and_then(|next| next.first()))
+            else {
+                continue;
             };
-            let members: Vec<usize> = hanging.iter().filter(holds).copied().collect();
+            let members: Vec<usize> = present.keys().copied().collect();
             if !members.is_empty() {
-                cases.push((first, last, self.block(&members)?));
+                let last = next.map_or(u64::MAX, |(next, ..)| next - 1);
+                cases.push((*first, last, self.block(&members)?));
             }
         }
         let mut selection = Selection { selector, dense: Box::default(), cases: cases.into_boxed_slice() };
