@@ -6,14 +6,16 @@ use std::time::Duration;
 
 use can_decode::BootNanos;
 use can_decode::observe::ConflictSigns;
+use ecu_core::engine::SwapError;
 use ecu_core::{Action, Engine, FrameRecord, Notice, Suspicion};
 use heapless::spsc::Consumer;
 use store::block::{Kind, LogRecord};
+use tokio::sync::oneshot;
 use tracing::{error, warn};
 
 use crate::clock;
 use crate::inbox::Inbox;
-use crate::status::Status;
+use crate::status::{BusObserved, Status};
 use crate::stop::Stop;
 
 /// Frames taken between two looks at the clock.
@@ -28,12 +30,24 @@ const TELL_EVERY_NS: i64 = 100_000_000;
 /// How often what was observed is copied for /metrics, at most.
 const OBSERVED_EVERY_NS: i64 = 1_000_000_000;
 
+/// Other tables for the running engine.
+pub struct Swap {
+    /// What is to go on.
+    pub engine: Engine,
+    /// By bus, as in [`EngineThread::by_message`].
+    pub by_message: Vec<bool>,
+    /// Gets what it replaced, to be freed elsewhere.
+    pub done: oneshot::Sender<Result<Engine, SwapError>>,
+}
+
 /// The thread's ends of the channels.
 pub struct EngineThread<'a> {
     /// Frames from capture.
     pub frames: Consumer<'a, FrameRecord>,
     /// Log records from the log socket.
     pub logs: Receiver<LogRecord>,
+    /// Other tables.
+    pub swaps: Receiver<Swap>,
     /// Blocks to the writer.
     pub inbox: &'a Inbox,
     /// Whether all sources can wait for the card.
@@ -54,6 +68,9 @@ impl EngineThread<'_> {
             // Asked before the queues are emptied: what was sent before capture ended is then surely seen.
             let last = self.captured.is_set();
             let mut now = clock::boot();
+            if let Ok(swap) = self.swaps.try_recv() {
+                self.swap(&mut engine, swap, now);
+            }
             let mut frames = 0;
             while let Some(record) = self.frames.dequeue() {
                 engine.frame(&record, now, &mut |action| self.perform(action));
@@ -99,6 +116,20 @@ impl EngineThread<'_> {
         self.tell(&engine);
         self.tell_observed(&engine, clock::boot());
         self.inbox.finish();
+    }
+
+    fn swap(&mut self, engine: &mut Engine, swap: Swap, now: BootNanos) {
+        let Swap { engine: next, by_message, done } = swap;
+        let replaced = engine.swap(next, now, &mut |action| self.perform(action));
+        if let Ok(before) = &replaced {
+            self.by_message = by_message;
+            // Under one lock with the first look at the new observers: /metrics must not count twice what has passed on.
+            let mut observed = self.status.observed();
+            self.status.observed_before().add(before.watches());
+            self.update_observed(engine, &mut observed, now);
+        }
+        // Nobody waits for it while the service stops.
+        let _ = done.send(replaced);
     }
 
     fn perform(&self, action: Action) {
@@ -149,11 +180,15 @@ impl EngineThread<'_> {
     }
 
     fn tell_observed(&self, engine: &Engine, now: BootNanos) {
-        let mut observed = self.status.observed();
+        self.update_observed(engine, &mut self.status.observed(), now);
+    }
+
+    fn update_observed(&self, engine: &Engine, observed: &mut [BusObserved], now: BootNanos) {
         let watches = engine.watches().iter().zip(&self.by_message);
         for (observed, (watch, by_message)) in observed.iter_mut().zip(watches) {
             observed.update(watch.as_ref(), *by_message, now);
         }
+        self.status.observed_before().raise(observed);
     }
 
     fn tell(&self, engine: &Engine) {

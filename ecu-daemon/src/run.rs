@@ -6,11 +6,14 @@
 //! engine    decode, collect, seal ──blocks, Inbox bounded in bytes────────▶ writer
 //! writer    the ring's only owner ──leases, one request at a time────────▶ async
 //! async     uplink               ──acknowledgements──────────────────────▶ writer
+//! async     reload               ──other tables, channel of one──────────▶ engine
 //! async     http                 ◀──Status, counters─────────────────────  all
 //! ```
 //!
 //! A stop travels the same way: capture ends, the engine seals what is open, the writer commits it, the uplink sends
 //! until all is acknowledged or its time is up, and the writer closes the ring.
+
+mod reload;
 
 use std::io;
 use std::sync::Arc;
@@ -31,7 +34,7 @@ use tracing::{error, info, warn};
 use crate::capture::{Capture, Player, QUEUE_FRAMES};
 use crate::clock;
 use crate::config::{Config, Uplink};
-use crate::engine_thread::EngineThread;
+use crate::engine_thread::{EngineThread, Swap};
 use crate::http::Http;
 use crate::inbox::{Inbox, Request};
 use crate::log_socket::{LogSocket, QUEUE_LOGS};
@@ -40,6 +43,7 @@ use crate::stop::Stop;
 use crate::telemetry::Telemetry;
 use crate::uplink_task::UplinkTask;
 use crate::writer::Writer;
+use reload::{Running, reloads};
 
 /// What is to run.
 pub struct Service {
@@ -107,6 +111,7 @@ pub fn run(service: Service, status: Arc<Status>, stop: Arc<Stop>) -> Result<(),
     let run = clock::boot().0 as u64 / 1_000;
     let zstd = |error| RunError::System("zstd", error);
     let sealer = Sealer::new(boot, run, config.blocks.zstd_level).map_err(zstd)?;
+    let running = Running::new(&config, boot, catalog.hash());
     let schema = (catalog.hash(), schema_block(&catalog).map_err(zstd)?);
     let messages = catalog.schema().messages.len();
     let message_names = catalog.buses().iter().map(|bus| {
@@ -130,6 +135,7 @@ pub fn run(service: Service, status: Arc<Status>, stop: Arc<Stop>) -> Result<(),
     let mut queue = Box::new(Queue::<FrameRecord, QUEUE_FRAMES>::new());
     let (frames_in, frames_out) = queue.split();
     let (logs_in, logs_out) = sync_channel(QUEUE_LOGS);
+    let (swaps_in, swaps_out) = sync_channel(1);
     let mut writer = Writer::new(
         ring,
         &shared.inbox,
@@ -151,6 +157,7 @@ pub fn run(service: Service, status: Arc<Status>, stop: Arc<Stop>) -> Result<(),
         let engine_end = EngineThread {
             frames: frames_out,
             logs: logs_out,
+            swaps: swaps_out,
             inbox: &shared.inbox,
             patient: Capture::can_wait(&config.buses),
             by_message: config.buses.iter().map(|bus| bus.observe.by_message).collect(),
@@ -170,7 +177,7 @@ pub fn run(service: Service, status: Arc<Status>, stop: Arc<Stop>) -> Result<(),
         })?;
         spawn(scope, "writer", shared, move || writer.run())?;
         let uplink = config.uplink.take();
-        let edge = edge(&config, uplink, schema, telemetry, logs_in, shared);
+        let edge = edge(&config, uplink, schema, telemetry, logs_in, (running, swaps_in), shared);
         let result = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
@@ -233,6 +240,7 @@ async fn edge(
     schema: (SchemaHash, SealedBlock),
     telemetry: Telemetry,
     logs: SyncSender<LogRecord>,
+    (running, swaps): (Running, SyncSender<Swap>),
     shared: &Shared,
 ) -> Result<(), RunError> {
     // A car records even when an address is taken or a folder is missing: the fault is reported, the rest goes on.
@@ -283,6 +291,7 @@ async fn edge(
         () = listen => {}
         () = send => {}
         error = signals(&shared.stop) => return Err(RunError::System("signals", error)),
+        error = reloads(running, swaps, &shared.status) => return Err(RunError::System("SIGHUP", error)),
     }
     Ok(())
 }

@@ -6,8 +6,9 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
-use can_decode::MessageIndex;
-use ecu_core::{BusBooks, RecordBooks};
+use can_decode::observe::Totals;
+use can_decode::{MessageIndex, e2e};
+use ecu_core::{BusBooks, RecordBooks, Watch};
 use store::ring::{Books, Tally};
 
 pub use observed::{BusObserved, IdObserved, Rhythm};
@@ -146,6 +147,15 @@ pub struct LogCounters {
     pub dropped: AtomicU64,
 }
 
+/// How reloads ended.
+#[derive(Debug, Default)]
+pub struct ReloadCounters {
+    /// With the new tables in use.
+    pub ok: AtomicU64,
+    /// With the old ones.
+    pub refused: AtomicU64,
+}
+
 /// Everything, shared by all threads.
 #[derive(Debug, Default)]
 pub struct Status {
@@ -154,7 +164,9 @@ pub struct Status {
     /// Capture's counters, by bus.
     pub buses: Vec<BusCounters>,
     /// Problems of configuration and DBC files that the service runs in spite of.
-    pub config_problems: u64,
+    pub config_problems: AtomicU64,
+    /// How reloads ended.
+    pub reloads: ReloadCounters,
     /// The log socket's.
     pub logs: LogCounters,
     /// Names of the messages of each bus's decode table, once they are known.
@@ -164,6 +176,7 @@ pub struct Status {
     faults: Mutex<Vec<String>>,
     engine: Mutex<EngineStatus>,
     observed: Mutex<Vec<BusObserved>>,
+    before: Mutex<ObservedBefore>,
     store: Mutex<StoreStatus>,
     uplink: Mutex<UplinkStatus>,
 }
@@ -178,7 +191,9 @@ impl Status {
     pub fn new(bus_names: Vec<String>, config_problems: u64) -> Self {
         let buses = bus_names.iter().map(|_| BusCounters::default()).collect();
         let observed = Mutex::new(bus_names.iter().map(|_| BusObserved::default()).collect());
-        Self { bus_names, buses, config_problems, observed, ..Self::default() }
+        let config_problems = config_problems.into();
+        let before = ObservedBefore::new(bus_names.len());
+        Self { bus_names, buses, config_problems, observed, before: Mutex::new(before), ..Self::default() }
     }
 
     /// The engine's part.
@@ -189,6 +204,11 @@ impl Status {
     /// What the engine observed, by bus.
     pub fn observed(&self) -> MutexGuard<'_, Vec<BusObserved>> {
         lock(&self.observed)
+    }
+
+    /// What observers counted that a reload has replaced. Who wants this and [`Self::observed`] takes that first.
+    pub fn observed_before(&self) -> MutexGuard<'_, ObservedBefore> {
+        lock(&self.before)
     }
 
     /// The writer's part.
@@ -236,4 +256,83 @@ impl Status {
         let stored = now.sealed.records - before.sealed.records;
         frames && store.books.balanced() && sealed == stored + store.dropped.records + store.pending.records
     }
+}
+
+/// By bus, what all observers counted that a reload has replaced, so that counters go on where they were.
+#[derive(Clone, Debug, Default)]
+pub struct ObservedBefore(Vec<Counted>);
+
+#[derive(Clone, Debug, Default)]
+struct Counted {
+    /// All but the end-to-end statuses.
+    totals: Totals,
+    e2e: [u64; e2e::Status::ALL.len()],
+}
+
+impl ObservedBefore {
+    fn new(buses: usize) -> Self {
+        Self(vec![Counted::default(); buses])
+    }
+
+    /// Adds what `watches` counted: they are being replaced.
+    pub fn add(&mut self, watches: &[Option<Watch>]) {
+        for (counted, watch) in self.0.iter_mut().zip(watches) {
+            let Some(totals) = watch.as_ref().map(Watch::totals) else { continue };
+            add(&mut counted.totals, totals);
+            for (sum, status) in counted.e2e.iter_mut().zip(e2e::Status::ALL) {
+                *sum += totals.e2e.of(status);
+            }
+        }
+    }
+
+    /// Raises what the present observers counted, end-to-end statuses excepted, by what the ones before them did.
+    pub fn raise(&self, observed: &mut [BusObserved]) {
+        for (counted, observed) in self.0.iter().zip(observed) {
+            if let Some(totals) = &mut observed.totals {
+                add(totals, &counted.totals);
+            }
+        }
+    }
+
+    /// Frames of the bus that had this end-to-end status.
+    pub fn e2e(&self, bus: usize, status: e2e::Status) -> u64 {
+        let at = e2e::Status::ALL.iter().position(|one| *one == status);
+        self.0.get(bus).zip(at).map_or(0, |(counted, at)| counted.e2e[at])
+    }
+}
+
+/// Adds what is counted. Identifiers are those of the present observer: the same ones come again.
+const fn add(sum: &mut Totals, other: &Totals) {
+    let Totals {
+        frames,
+        not_observed,
+        ids: _,
+        backwards,
+        late,
+        missed_cycles,
+        early,
+        cycle_differs,
+        cycle_changed,
+        length_changed,
+        kind_changed,
+        counter_gaps,
+        counter_lost,
+        counter_repeated,
+        conflicts,
+        e2e: _,
+    } = *other;
+    sum.frames += frames;
+    sum.not_observed += not_observed;
+    sum.backwards += backwards;
+    sum.late += late;
+    sum.missed_cycles += missed_cycles;
+    sum.early += early;
+    sum.cycle_differs += cycle_differs;
+    sum.cycle_changed += cycle_changed;
+    sum.length_changed += length_changed;
+    sum.kind_changed += kind_changed;
+    sum.counter_gaps += counter_gaps;
+    sum.counter_lost += counter_lost;
+    sum.counter_repeated += counter_repeated;
+    sum.conflicts += conflicts;
 }

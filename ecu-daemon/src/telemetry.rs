@@ -4,6 +4,7 @@ mod observed;
 
 use std::sync::atomic::Ordering::Relaxed;
 
+use can_decode::e2e;
 use metrics::{counter, describe_counter, describe_gauge, gauge};
 use metrics_exporter_prometheus::{BuildError, PrometheusBuilder, PrometheusHandle};
 use store::block::Class;
@@ -35,7 +36,7 @@ impl Telemetry {
         store(status);
         uplink(status);
         gauge!("process_resident_memory_bytes").set(resident_bytes() as f64);
-        observed::totals(status);
+        observed(status);
         self.handle.run_upkeep();
         let mut text = self.handle.render();
         observed::by_message(status, &mut text);
@@ -83,7 +84,25 @@ fn describe() {
         "ecu_daemon_config_problems",
         "Problems of configuration and DBC files that it runs in spite of."
     );
+    describe_counter!(
+        "ecu_daemon_reloads_total",
+        "Times that SIGHUP brought new tables (ok), or left the old ones in use (refused)."
+    );
     describe_gauge!("process_resident_memory_bytes", "Resident memory of the process.");
+}
+
+/// What is observed, end-to-end statuses with those from before the last reload.
+fn observed(status: &Status) {
+    observed::totals(status);
+    let (observed, before) = (status.observed(), status.observed_before());
+    for (bus, (name, now)) in status.bus_names.iter().zip(observed.iter()).enumerate() {
+        let Some(totals) = now.totals else { continue };
+        for outcome in e2e::Status::ALL {
+            // A counter takes the larger value: this one, where a reload has left something behind.
+            counter!("ecu_daemon_observed_e2e_total", "bus" => name.clone(), "status" => outcome.name())
+                .absolute(totals.e2e.of(outcome) + before.e2e(bus, outcome));
+        }
+    }
 }
 
 fn buses(status: &Status) {
@@ -108,7 +127,10 @@ fn buses(status: &Status) {
             .absolute(books.contexts_malformed);
         gauge!("ecu_daemon_bus_open", "bus" => name.clone()).set(f64::from(u8::from(bus.open.load(Relaxed))));
     }
-    gauge!("ecu_daemon_config_problems").set(status.config_problems as f64);
+    gauge!("ecu_daemon_config_problems").set(status.config_problems.load(Relaxed) as f64);
+    for (result, value) in [("ok", &status.reloads.ok), ("refused", &status.reloads.refused)] {
+        counter!("ecu_daemon_reloads_total", "result" => result).absolute(value.load(Relaxed));
+    }
 }
 
 fn records(status: &Status) {

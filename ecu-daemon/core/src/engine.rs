@@ -2,13 +2,24 @@
 
 use can_decode::observe::Observer;
 use can_decode::{BootNanos, TraceError};
-use store::block::{LogRecord, Sealer};
+use store::block::{LogRecord, SchemaHash, Sealer};
 
 use crate::books::{BusBooks, RecordBooks};
 use crate::catalog::Catalog;
 use crate::collect::{Action, Collector, Limits};
 use crate::record::FrameRecord;
 use crate::watch::Watch;
+
+/// Why an engine did not give way to another one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SwapError {
+    /// Frames in the queue are named by bus index; it must mean the same before and after.
+    #[error("the new tables are of other buses than those that are received; restart to change the buses")]
+    Buses,
+    /// Its books would be lost.
+    #[error("the new tables have been used before; read the files again")]
+    Used,
+}
 
 /// Decodes and collects. Allocates nothing per frame once its open blocks have reached their usual size.
 pub struct Engine {
@@ -90,6 +101,38 @@ impl Engine {
     /// Seals everything that is open.
     pub fn finish(&mut self, now: BootNanos, perform: &mut impl FnMut(Action)) {
         self.collector.finish(now, perform);
+    }
+
+    /// Gives way to `next`, which has taken nothing yet, between two frames: what is open is sealed under its own schema,
+    /// and the books go on in `next`. Its blocks are of the run that its sealer names, which must be another one. What
+    /// was observed begins anew; the engine that comes back still has it.
+    ///
+    /// # Errors
+    /// [`SwapError`]; then nothing has changed.
+    pub fn swap(
+        &mut self,
+        mut next: Self,
+        now: BootNanos,
+        perform: &mut impl FnMut(Action),
+    ) -> Result<Self, SwapError> {
+        if next.catalog.schema().buses != self.catalog.schema().buses {
+            return Err(SwapError::Buses);
+        }
+        let kinds = [next.samples(), next.spans(), next.logs()];
+        if kinds.iter().any(|books| books.taken > 0) || next.buses.iter().any(|books| books.taken() > 0) {
+            return Err(SwapError::Used);
+        }
+        self.finish(now, perform);
+        next.buses.clone_from(&self.buses);
+        next.collector.sample_books = self.collector.sample_books;
+        next.collector.span_books = self.collector.span_books;
+        next.collector.log_books = self.collector.log_books;
+        Ok(std::mem::replace(self, next))
+    }
+
+    /// Names what its blocks refer to.
+    pub const fn schema(&self) -> SchemaHash {
+        self.catalog.hash()
     }
 
     /// What became of the frames, by bus.

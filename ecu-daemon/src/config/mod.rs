@@ -29,6 +29,8 @@ pub const DEFAULT_PATH: &str = "/etc/ecu-daemon/config.toml";
 /// Everything the service needs to know.
 #[derive(Debug)]
 pub struct Config {
+    /// The file that it was read from; `None` for a built-in one.
+    pub file: Option<PathBuf>,
     /// Names the vehicle in topics.
     pub vehicle: VehicleId,
     /// The buses, in the order of their indices.
@@ -109,7 +111,9 @@ impl Config {
         let text = fs::read_to_string(path).map_err(|error| {
             vec![Problem::error(name.clone(), None, format!("cannot read the configuration: {error}"))]
         })?;
-        Self::parse(&name, &text, path.parent().unwrap_or(Path::new(".")))
+        let (mut config, problems) = Self::parse(&name, &text, path.parent().unwrap_or(Path::new(".")))?;
+        config.file = Some(path.to_owned());
+        Ok((config, problems))
     }
 
     /// Like [`Self::read`], from text; relative paths start at `folder`.
@@ -145,6 +149,7 @@ impl Check<'_> {
         let vehicle = self.name(id, "ecu", VehicleId::new);
         let uplink = raw.uplink.and_then(|uplink| self.uplink(uplink, &vehicle));
         Config {
+            file: None,
             buses: self.buses(raw.bus),
             store: self.store(raw.store),
             blocks: self.blocks(raw.blocks),

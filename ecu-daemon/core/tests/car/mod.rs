@@ -72,12 +72,36 @@ pub(crate) fn steer(counter: u16) -> Frame {
     Frame::classic(STEER, &payload).unwrap()
 }
 
+/// The same car by another DBC file: SPEED has its signals elsewhere, and BRAKE another unit and one signal more.
+const REVISED_DBC: &str = r#"VERSION ""
+BU_: ECU
+BO_ 272 BRAKE: 32 ECU
+ SG_ Pressure : 0|8@1+ (100,0) [0|25500] "kPa" ECU
+ SG_ Level : 8|8@1+ (1,0) [0|255] "" ECU
+BO_ 256 SPEED: 4 ECU
+ SG_ Speed : 16|16@1+ (0.5,0) [0|32767] "m/s" ECU
+"#;
+
+/// An engine that is to follow one of [`engine`].
+pub(crate) fn revised(samples_max: usize) -> Engine {
+    build_run(REVISED_DBC, "can0", samples_max, 2)
+}
+
+/// One that cannot follow: its bus is another one.
+pub(crate) fn foreign() -> Engine {
+    build_run(DBC, "can1", 1000, 2)
+}
+
 fn build(text: &str, samples_max: usize) -> Engine {
+    build_run(text, "can0", samples_max, 1)
+}
+
+fn build_run(text: &str, bus: &str, samples_max: usize, run: u64) -> Engine {
     let (database, _) = dbc::read("car.dbc", text.as_bytes()).unwrap();
     let (table, _) = DecodeTable::compile(&[database], Matching::Auto);
     let observer = Observer::new(64, table.messages().iter().map(Expectation::of));
-    let catalog = Catalog::new([("can0".to_owned(), table)]).unwrap();
-    let sealer = Sealer::new(BootId([7; 16]), 1, 3).unwrap();
+    let catalog = Catalog::new([(bus.to_owned(), table)]).unwrap();
+    let sealer = Sealer::new(BootId([7; 16]), run, 3).unwrap();
     let limits = Limits { seal_after_ns: 4_000_000_000, samples_max, tick_ns: 1_000 };
     Engine::new(catalog, [Some(observer)], sealer, limits)
 }
