@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use hil_tests::guest::{Guest, Options, Time, WITHIN, aarch64};
+use hil_tests::guest::{Guest, Options, Time, WITHIN, aarch64, emulated_bench};
 use hil_tests::{Bench, say};
 
 const TOOL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/bench/instructions");
@@ -48,6 +48,9 @@ fn decode_here(log: &Path) -> u64 {
 
 #[test]
 fn the_guest_counts_nearly_as_well() {
+    if !emulated_bench() {
+        return;
+    }
     let bench = Bench::new("counts-guest");
     let guest = Guest::boot(&bench, Options { time: Time::Metered, ..Options::default() });
     guest.copy_in(&aarch64("ecu/ecu-daemon"), "/tmp/ecu-daemon");

@@ -8,10 +8,32 @@ use serde_json::json;
 use super::machine::{Guest, sparse_file};
 use crate::{Bench, debian};
 
-/// Mounted without atimes, as on an ECU, and without discards, which would make cards differ.
-const MOUNT: &str = "modprobe -a sdhci-pci ext4
+const FIND: &str = "modprobe -a sdhci-pci ext4
 for i in $(seq 100); do [ -e /dev/mmcblk0 ] && break; sleep 0.1; done
-mkdir -p /card && mount -t ext4 -o noatime /dev/mmcblk0 /card";
+device=/dev/mmcblk0";
+/// Without atimes, as on an ECU, and without discards, which would make cards differ. With errors the file system becomes
+/// read-only, which most ECUs choose.
+const MOUNT: &str = "mkdir -p /card && mount -t ext4 -o noatime,errors=remount-ro $device /card";
+
+/// How long a request takes that fails, milliseconds: a card that does not answer is waited for (SD Physical Layer
+/// Specification §4.6.2: 250 ms for a write).
+const FAILS_AFTER_MS: u32 = 250;
+/// A layer over the card by device mapper's `delay`, which sends what is read and what is written to devices of their
+/// own (Documentation/admin-guide/device-mapper/delay.rst): to the card, or to one that fails always.
+const LAYER: &str = r#"export DM_DISABLE_UDEV=1
+table() { echo "0 $(cat /sys/block/mmcblk0/size) delay $1 $2"; }
+good="/dev/mmcblk0 0 0"; bad="/dev/mapper/broken 0 {fails_after_ms}"
+"#;
+const MAKE_LAYER: &str = r#"device=/dev/mapper/card
+[ -e $device ] || {
+    modprobe -a dm-mod dm-delay &&
+    dmsetup create broken --table "0 $(cat /sys/block/mmcblk0/size) error" &&
+    dmsetup create card --table "$(table "$good" "$good")"
+} || exit"#;
+/// Nothing is written out before (`nolockfs`), and what waits goes the new way (`noflush`): a card does not announce its
+/// end.
+const SET_LAYER: &str = r#"dmsetup load card --table "$(table "{reads}" "{writes}")" &&
+dmsetup suspend --nolockfs --noflush card && dmsetup resume card"#;
 
 /// A card: a file on this machine, `/dev/mmcblk0` in the guest. It stays what it is when the guest's power is cut.
 #[derive(Clone, Debug)]
@@ -80,7 +102,38 @@ impl Card {
 impl Guest {
     /// Mounts the card at `/card`.
     pub fn mount_card(&self) {
-        self.run(MOUNT);
+        self.run(&format!("{FIND}\n{MOUNT}"));
+    }
+
+    /// Mounts the card at `/card` so that it can be broken.
+    ///
+    /// The errors are made by a layer of the guest's own kernel, because QEMU's card makes none: when its file fails
+    /// (`blkdebug`, put under it by `blockdev-reopen`), QEMU 7.2 prints "write error on host side" and tells the guest
+    /// that all is well (`sd_blk_write` in hw/sd/sd.c). That is a card that lies. The layer returns what the kernel's
+    /// own driver does when a card that dies was asked often enough: EIO, after a while, for writes, for reads, or for
+    /// both. (`dm-flakey` cannot have reads alone fail before Linux 6.5.)
+    pub fn mount_breakable_card(&self) {
+        self.run(&format!("{FIND}\n{}{MAKE_LAYER}\n{MOUNT}", layer()));
+    }
+
+    /// Lets all writes to a card fail that was mounted breakable, and only them.
+    pub fn break_card_writes(&self) {
+        self.set_card("$good", "$bad");
+    }
+
+    /// Lets all reads fail, and only them. What the guest's memory has of the card can be read.
+    pub fn break_card_reads(&self) {
+        self.set_card("$bad", "$good");
+    }
+
+    /// Makes the card whole again. What its file system has made of the errors stays until it is mounted anew.
+    pub fn mend_card(&self) {
+        self.set_card("$good", "$good");
+    }
+
+    fn set_card(&self, reads: &str, writes: &str) {
+        let set = SET_LAYER.replace("{reads}", reads).replace("{writes}", writes);
+        self.run(&format!("{}{set}", layer()));
     }
 
     /// Makes the card slow; [`Throttle::default`] makes it as fast as it was.
@@ -101,4 +154,8 @@ impl Guest {
         let field = stat.split_ascii_whitespace().nth(6).and_then(|field| field.parse().ok());
         field.unwrap_or_else(|| panic!("/sys/block/mmcblk0/stat says {stat:?}"))
     }
+}
+
+fn layer() -> String {
+    LAYER.replace("{fails_after_ms}", &FAILS_AFTER_MS.to_string())
 }

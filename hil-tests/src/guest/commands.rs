@@ -1,17 +1,18 @@
-//! Commands in the guest, and files to and from it.
+//! Commands on an ECU, and files to and from it, whatever leads there.
 
-use std::fs;
-use std::io::Write as _;
-use std::path::{Path, PathBuf};
-use std::sync::atomic::Ordering;
+use std::fs::{self, Permissions};
+use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::machine::Guest;
-use crate::until;
+use super::can::Can;
+use crate::{Metrics, until};
 
 /// What an ordinary command takes at most.
 pub const WITHIN: Duration = Duration::from_secs(60);
-/// The guest ends a command that takes too long; should it be unable to, the test ends after this much more.
+/// The ECU ends a command that takes too long; should it be unable to, the test ends after this much more.
 const GRACE: Duration = Duration::from_secs(60);
 
 /// How a command ended.
@@ -27,11 +28,55 @@ pub struct Output {
 #[derive(Debug)]
 pub struct Running {
     command: String,
-    stem: PathBuf,
+    number: u32,
     started: Instant,
 }
 
-impl Guest {
+/// What leads to an ECU. All of it panics when the ECU is gone.
+pub(super) trait Transport: Send + Sync {
+    /// Starts shell text, which is killed after so many seconds, and gives the number by which it is known.
+    fn begin(&self, command: &str, seconds: u64) -> u32;
+
+    /// How it ended, if it has. Asked once more after that, it does not know.
+    fn ended(&self, number: u32) -> Option<Output>;
+
+    /// Copies a file of this machine to `path` there, with its permissions.
+    fn put(&self, from: &Path, path: &str);
+
+    /// Copies a file of the ECU to this machine.
+    fn fetch(&self, path: &str, to: &Path);
+
+    /// The text of a file in the folder [`Places::kept`].
+    fn kept_text(&self, name: &str) -> String;
+
+    /// Lets programs on the ECU reach a server that listens here on the loopback address, and gives its address there.
+    fn offer(&self, server: SocketAddr) -> SocketAddr;
+
+    /// Where [`Places::metrics_port`] of the ECU's loopback address is reached from here, if it is.
+    fn metrics_address(&self) -> Option<SocketAddr>;
+}
+
+/// What is where on an ECU.
+#[derive(Clone, Debug)]
+pub(super) struct Places {
+    /// The folder of the programs under test and of what they are given.
+    pub(super) work: String,
+    /// The folder of what is to be read here even when the ECU is gone, if that can be had.
+    pub(super) kept: String,
+    /// The daemon's ring.
+    pub(super) ring: String,
+    /// The port of the loopback address at which the daemon serves its metrics.
+    pub(super) metrics_port: u16,
+}
+
+/// An ECU under test: its shell, its files, its CAN.
+pub struct Ecu {
+    pub(super) transport: Arc<dyn Transport>,
+    pub(super) places: Places,
+    pub(super) can: Can,
+}
+
+impl Ecu {
     /// Runs shell text, which must succeed within [`WITHIN`], and gives its output.
     pub fn run(&self, command: &str) -> String {
         self.run_within(command, WITHIN)
@@ -40,7 +85,7 @@ impl Guest {
     /// The same with another limit.
     pub fn run_within(&self, command: &str, within: Duration) -> String {
         let Output { status, text } = self.attempt(command, within);
-        assert!(status == 0, "in the guest, `{command}` ended with {status}:\n{text}");
+        assert!(status == 0, "on the ECU, `{command}` ended with {status}:\n{text}");
         text
     }
 
@@ -57,65 +102,53 @@ impl Guest {
 
     /// Starts shell text with a limit and goes on; [`Self::finish`] waits for it.
     pub fn begin(&self, command: &str, within: Duration) -> Running {
-        let number = self.commands.fetch_add(1, Ordering::Relaxed);
-        let stem = self.share.join(number.to_string());
-        write(&stem.with_extension("sh"), command.as_bytes());
-        let sent = writeln!(self.control(), "{number} {}", within.as_secs().max(1));
-        sent.unwrap_or_else(|error| {
-            panic!("the guest is gone: {error}; its console:\n{}", self.console_tail())
-        });
-        Running { command: command.to_owned(), stem, started: Instant::now() }
+        let number = self.transport.begin(command, within.as_secs().max(1));
+        Running { command: command.to_owned(), number, started: Instant::now() }
     }
 
-    /// Waits for a command.
+    /// Waits for a command, once.
     pub fn finish(&self, running: &Running, within: Duration) -> Output {
-        let what = format!("in the guest, `{}` ends", running.command);
+        let what = format!("on the ECU, `{}` ends", running.command);
         let spent = running.started.elapsed();
-        let status = until(&what, (within + GRACE).saturating_sub(spent), || {
-            assert!(!self.ended(), "the guest ended; its console:\n{}", self.console_tail());
-            fs::read_to_string(running.stem.with_extension("status")).ok()?.trim().parse().ok()
-        });
-        let text = fs::read(running.stem.with_extension("out")).unwrap_or_default();
-        Output { status, text: String::from_utf8_lossy(&text).into_owned() }
+        until(&what, (within + GRACE).saturating_sub(spent), || self.transport.ended(running.number))
     }
 
-    /// Copies a file of this machine to `path` in the guest, with its permissions.
+    /// Copies a file of this machine to `path` on the ECU, with its permissions.
     pub fn copy_in(&self, from: &Path, path: &str) {
-        let name = self.commands.fetch_add(1, Ordering::Relaxed);
-        let passing = self.share.join(format!("{name}.file"));
-        fs::copy(from, &passing).unwrap_or_else(|error| panic!("{}: {error}", from.display()));
-        self.run(&format!("cp /host/{name}.file '{path}'"));
-        remove(&passing);
+        self.transport.put(from, path);
     }
 
-    /// Puts text into a file in the guest.
+    /// Puts text into a file on the ECU, which all may read.
     pub fn write(&self, path: &str, text: &str) {
-        let name = self.commands.fetch_add(1, Ordering::Relaxed);
-        let passing = self.share.join(format!("{name}.file"));
-        write(&passing, text.as_bytes());
-        self.run(&format!("cp /host/{name}.file '{path}'"));
-        remove(&passing);
+        let passing = tempfile::Builder::new().permissions(Permissions::from_mode(0o644)).tempfile();
+        let passing = passing.unwrap_or_else(|error| panic!("no temporary file for {path}: {error}"));
+        fs::write(passing.path(), text)
+            .unwrap_or_else(|error| panic!("{}: {error}", passing.path().display()));
+        self.transport.put(passing.path(), path);
     }
 
-    /// The text of a file that the guest wrote to `/host`.
-    pub fn shared_text(&self, name: &str) -> String {
-        String::from_utf8_lossy(&fs::read(self.share.join(name)).unwrap_or_default()).into_owned()
-    }
-
-    /// Copies a file of the guest to this machine.
+    /// Copies a file of the ECU to this machine.
     pub fn copy_out(&self, path: &str, to: &Path) {
-        let name = self.commands.fetch_add(1, Ordering::Relaxed);
-        let passing = self.share.join(format!("{name}.file"));
-        self.run(&format!("cp '{path}' /host/{name}.file"));
-        fs::copy(&passing, to).unwrap_or_else(|error| panic!("{}: {error}", to.display()));
-        remove(&passing);
+        self.transport.fetch(path, to);
     }
-}
 
-fn write(path: &Path, bytes: &[u8]) {
-    fs::write(path, bytes).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-}
+    /// A path in the folder of the programs under test.
+    pub fn path(&self, name: &str) -> String {
+        format!("{}/{name}", self.places.work)
+    }
 
-fn remove(path: &Path) {
-    fs::remove_file(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    /// Its CAN interfaces.
+    pub fn can(&self) -> &Can {
+        &self.can
+    }
+
+    /// The daemon's metrics; `None` while it does not answer.
+    pub(super) fn metrics(&self) -> Option<Metrics> {
+        if let Some(address) = self.transport.metrics_address() {
+            return Metrics::read(address);
+        }
+        let url = format!("http://127.0.0.1:{}/metrics", self.places.metrics_port);
+        let page = self.attempt(&format!("wget -qO- {url}"), WITHIN);
+        (page.status == 0).then(|| Metrics::from(page.text))
+    }
 }

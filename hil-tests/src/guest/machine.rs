@@ -3,15 +3,18 @@
 use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
+use std::ops::Deref;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::atomic::AtomicU32;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::panicking;
 use std::time::{Duration, Instant};
 
+use super::agent::Agent;
+use super::can::Can;
 use super::card::Card;
+use super::commands::{Ecu, Places};
 use super::qmp::Qmp;
 use super::setup::Cache;
 use super::systemd;
@@ -21,6 +24,8 @@ use crate::{Bench, say, until};
 const SOCKETS_WITHIN: Duration = Duration::from_secs(20);
 const READY_WITHIN: Duration = Duration::from_secs(120);
 const OFF_WITHIN: Duration = Duration::from_secs(20);
+/// Where the daemon in the guest serves its metrics.
+const METRICS_PORT: u16 = 9464;
 /// Lines of the console that are shown when a test fails.
 const TAIL_LINES: usize = 30;
 
@@ -53,14 +58,14 @@ pub struct Options {
     pub extra: Vec<String>,
 }
 
-/// A running guest.
+/// A running guest: an [`Ecu`] whose power, link and card can be had, too.
 pub struct Guest {
     options: Options,
     folder: PathBuf,
-    /// A folder that both have: here, and `/host` in the guest.
-    pub(super) share: PathBuf,
-    pub(super) commands: AtomicU32,
+    // Dropped before the agent: what is not on the card then is gone, as with `cut_power`.
     power: Option<Power>,
+    agent: Arc<Agent>,
+    ecu: Ecu,
     boots: usize,
     /// From start to ready.
     pub boot_time: Duration,
@@ -68,21 +73,34 @@ pub struct Guest {
 
 /// What there is while it has power.
 struct Power {
-    qemu: Mutex<Process>,
-    control: Mutex<UnixStream>,
+    qemu: Arc<Mutex<Process>>,
     qmp: Mutex<Qmp>,
+}
+
+impl Deref for Guest {
+    type Target = Ecu;
+
+    fn deref(&self) -> &Ecu {
+        &self.ecu
+    }
 }
 
 impl Guest {
     /// Boots it and waits until it takes commands.
     pub fn boot(bench: &Bench, options: Options) -> Self {
-        let share = bench.folder().join("share");
-        fs::create_dir_all(&share).unwrap_or_else(|error| panic!("{}: {error}", share.display()));
+        let agent = Arc::new(Agent::new(bench.folder().join("share")));
+        // The ring is on the card; what the guest is to leave behind, in the folder that both have.
+        let places = Places {
+            work: "/ecu".to_owned(),
+            kept: "/host".to_owned(),
+            ring: "/card/ring.db".to_owned(),
+            metrics_port: METRICS_PORT,
+        };
         let mut guest = Self {
             options,
             folder: bench.folder().to_owned(),
-            share,
-            commands: AtomicU32::new(0),
+            agent: Arc::clone(&agent),
+            ecu: Ecu { transport: agent, places, can: Can::default() },
             power: None,
             boots: 0,
             boot_time: Duration::ZERO,
@@ -112,21 +130,22 @@ impl Guest {
         let ready = line.trim_end() == "ready";
         assert!(ready, "the guest did not boot ({read:?}, {line:?}); its console:\n{}", self.console_tail());
         self.boot_time = started.elapsed();
-        self.power =
-            Some(Power { qemu: Mutex::new(qemu), control: Mutex::new(control), qmp: Mutex::new(qmp) });
+        let qemu = Arc::new(Mutex::new(qemu));
+        self.agent.connect(control, Arc::clone(&qemu));
+        self.power = Some(Power { qemu, qmp: Mutex::new(qmp) });
     }
 
     /// Takes the power away: whatever was not on the card is gone.
     pub fn cut_power(&mut self) {
-        let power = self.power.take().unwrap_or_else(|| panic!("the guest has no power"));
-        lock(&power.qemu).kill();
+        self.end(Process::kill);
     }
 
     /// Ends it in good order.
     pub fn power_off(&mut self) {
         self.start("sync; poweroff -f");
-        let power = self.power.take().unwrap_or_else(|| panic!("the guest has no power"));
-        lock(&power.qemu).wait(OFF_WITHIN);
+        self.end(|qemu| {
+            qemu.wait(OFF_WITHIN);
+        });
     }
 
     /// The address under which the guest sees this machine's loopback address: a server here at `address` is there for
@@ -146,20 +165,18 @@ impl Guest {
         lock(&self.powered().qmp).execute(command, arguments)
     }
 
-    pub(super) fn control(&self) -> MutexGuard<'_, UnixStream> {
-        lock(&self.powered().control)
-    }
-
-    /// Whether QEMU has ended by itself.
-    pub(super) fn ended(&self) -> bool {
-        lock(&self.powered().qemu).ended().is_some()
-    }
-
     fn powered(&self) -> &Power {
         self.power.as_ref().unwrap_or_else(|| panic!("the guest has no power"))
     }
 
-    pub(super) fn console_tail(&self) -> String {
+    /// Ends QEMU, and then the connections to it: the guest would notice that nobody talks to it any more.
+    fn end(&mut self, end: impl FnOnce(&mut Process)) {
+        let power = self.power.take().unwrap_or_else(|| panic!("the guest has no power"));
+        end(&mut lock(&power.qemu));
+        self.agent.disconnect();
+    }
+
+    fn console_tail(&self) -> String {
         let console = self.console();
         let lines: Vec<&str> = console.lines().collect();
         lines[lines.len().saturating_sub(TAIL_LINES)..].join("\n")
@@ -191,7 +208,7 @@ impl Guest {
         add("-chardev", format!("socket,id=control,path={},server=on,wait=off", path("control")));
         add("-device", "virtserialport,chardev=control,name=ctl".to_owned());
         add("-qmp", format!("unix:{},server=on,wait=off", path("qmp")));
-        add("-fsdev", format!("local,id=host,path={},security_model=none", self.share.display()));
+        add("-fsdev", format!("local,id=host,path={},security_model=none", self.agent.share().display()));
         add("-device", "virtio-9p-pci,fsdev=host,mount_tag=host".to_owned());
         add("-object", "rng-random,id=random,filename=/dev/urandom".to_owned());
         add("-device", "virtio-rng-pci,rng=random".to_owned());

@@ -1,14 +1,17 @@
-//! The whole path with the daemon in the guest: generator, vcan0, daemon, ring on the card, broker, gateway.
+//! The whole path with the daemon on an ECU: generator, CAN, daemon, ring, broker, gateway.
 
 // Each test binary uses its part of it.
 #![allow(dead_code)]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
+use std::ops::Deref;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use hil_tests::guest::{Card, Guest, GuestDaemon, Options, Output, Running, Time};
+use hil_tests::guest::{
+    Access, Card, Ecu, Guest, GuestDaemon, Options, Output, Remote, Running, Target, Time, emulated_bench,
+};
 use hil_tests::{Bench, Gateway, Metrics, Mosquitto, say, until};
 use serde_json::Value;
 
@@ -20,9 +23,9 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 const CARD: u32 = 8;
 const RING: &str = "128 MiB";
 
-/// Everything, in the order in which it is to be ended.
-pub(crate) struct Path {
-    pub(crate) guest: Guest,
+/// Everything, in the order in which it is to be ended. The ECU is emulated where a test needs that.
+pub(crate) struct Path<E = Guest> {
+    pub(crate) ecu: E,
     pub(crate) gateway: Gateway,
     pub(crate) broker: Mosquitto,
     pub(crate) bench: Bench,
@@ -38,13 +41,13 @@ impl Traffic {
     }
 }
 
-impl Path {
-    /// Boots the guest and starts everything; the bus is open then.
+impl Path<Target> {
+    /// Connects to the ECU that `HIL_TARGET` names, or boots an emulated one, and starts everything; the bus is open then.
     pub(crate) fn start(test: &str) -> Self {
         Self::start_with(test, Time::Real, Gateway::printing)
     }
 
-    /// The same on a processor of its own speed, so that it does not matter how busy this machine is.
+    /// The same, emulated on a processor of its own speed, so that it does not matter how busy this machine is.
     pub(crate) fn start_metered(test: &str) -> Self {
         Self::start_with(test, Time::Metered, Gateway::printing)
     }
@@ -55,28 +58,71 @@ impl Path {
     }
 
     fn start_with(test: &str, time: Time, gateway: impl Fn(&Bench, &Mosquitto) -> Gateway) -> Self {
+        Path::around(test, gateway, |bench| match Access::of_environment() {
+            Some(access) => Target::Real(Remote::connect(bench, &access)),
+            None => Target::Emulated(boot(bench, time)),
+        })
+    }
+}
+
+impl Path<Guest> {
+    /// The same for tests that need more of the ECU than its shell, its files and its CAN: `None`, which is said, when
+    /// they are to run on a real one.
+    pub(crate) fn emulated(test: &str) -> Option<Self> {
+        emulated_bench().then(|| Self::around(test, Gateway::printing, |bench| boot(bench, Time::Real)))
+    }
+
+    /// After the power was cut: link, card, programs, daemon.
+    pub(crate) fn restart(&mut self) {
+        self.ecu.restart();
+        connect(&self.ecu);
+        self.start_daemon();
+    }
+}
+
+impl Path<Remote> {
+    /// The same on this ECU.
+    pub(crate) fn on(test: &str, access: &Access) -> Self {
+        Self::around(test, Gateway::printing, |bench| Remote::connect(bench, access))
+    }
+}
+
+fn boot(bench: &Bench, time: Time) -> Guest {
+    let card = Card::new(bench, CARD);
+    let guest = Guest::boot(bench, Options { time, card: Some(card), ..Options::default() });
+    connect(&guest);
+    guest
+}
+
+fn connect(guest: &Guest) {
+    guest.connect_link();
+    guest.mount_card();
+}
+
+impl<E: Deref<Target = Ecu>> Path<E> {
+    fn around(
+        test: &str,
+        gateway: impl Fn(&Bench, &Mosquitto) -> Gateway,
+        ecu: impl Fn(&Bench) -> E,
+    ) -> Self {
         let bench = Bench::new(test);
         let broker = Mosquitto::start(&bench);
         let mut gateway = gateway(&bench, &broker);
         gateway.until_ready();
-        let card = Card::new(&bench, CARD);
-        let guest = Guest::boot(&bench, Options { time, card: Some(card), ..Options::default() });
-        let path = Self { guest, gateway, broker, bench };
+        let ecu = ecu(&bench);
+        let path = Self { ecu, gateway, broker, bench };
         path.start_daemon();
         path
     }
 
-    /// After a boot: programs, card, link, daemon.
-    pub(crate) fn start_daemon(&self) {
-        self.guest.connect_link();
-        self.guest.mount_card();
-        GuestDaemon::install(&self.guest);
-        GuestDaemon::start(&self.guest, "vcan0", self.broker_address(), RING);
+    fn start_daemon(&self) {
+        GuestDaemon::install(&self.ecu);
+        GuestDaemon::start(&self.ecu, &self.ecu.can().listen, self.broker_address(), RING);
     }
 
     /// The daemon, which runs.
     pub(crate) fn daemon(&self) -> GuestDaemon<'_> {
-        GuestDaemon::running(&self.guest)
+        GuestDaemon::running(&self.ecu)
     }
 
     fn broker_address(&self) -> SocketAddr {
@@ -90,14 +136,14 @@ impl Path {
         self.finish_sending(&self.begin_sending(arguments))
     }
 
-    /// Starts the generator.
+    /// Starts the generator, on the interface that is there for it.
     pub(crate) fn begin_sending(&self, arguments: &str) -> Running {
-        self.guest.begin(&format!("/ecu/can-traffic {arguments}"), SENT_WITHIN)
+        self.ecu.begin(&self.ecu.can_traffic(arguments), SENT_WITHIN)
     }
 
     /// Waits until it has sent everything.
     pub(crate) fn finish_sending(&self, sending: &Running) -> Traffic {
-        let Output { status, text } = self.guest.finish(sending, SENT_WITHIN);
+        let Output { status, text } = self.ecu.finish(sending, SENT_WITHIN);
         assert_eq!(status, 0, "can-traffic: {text}");
         say(&format!("can-traffic: {}", text.trim_end()));
         Traffic(serde_json::from_str(&text).unwrap_or_else(|error| panic!("{text:?}: {error}")))

@@ -57,7 +57,7 @@ pub enum RingError {
         reason: String,
     },
     /// A statement failed: card full, read-only, gone.
-    #[error("ring file {path}: {source}")]
+    #[error("ring file {path}: {source}; is its file system full, read-only or failing (df, mount, dmesg)?")]
     Sql {
         /// The file.
         path: PathBuf,

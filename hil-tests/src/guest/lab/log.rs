@@ -1,29 +1,40 @@
 //! The log that QEMU's `blklogwrites` driver writes (the format of Linux's dm-log-writes, version 1).
 
-use std::fs;
+use std::fs::File;
+use std::io::Read as _;
 use std::path::Path;
 
 /// Bytes of a sector, of the card and of the log.
 pub(super) const SECTOR: usize = 512;
 const MAGIC: u64 = 0x006a_7366_7773_6872;
+/// Magic, version, number of entries, 8 bytes each.
+const HEADER: usize = 24;
+const FLUSH: u64 = 1;
+const FUA: u64 = 2;
 const DISCARD: u64 = 4;
 
-/// A write of whole sectors.
+/// A write of whole sectors; one of no bytes is a flush and nothing else.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Write {
     /// Byte of the card at which it begins.
     pub(super) offset: usize,
     /// What was written.
     pub(super) bytes: Vec<u8>,
+    /// Whether the card was told to keep all writes before it for good.
+    pub(super) flush: bool,
+    /// Whether the card was told to keep this one for good.
+    pub(super) fua: bool,
 }
 
 /// How many entries the log has so far: everything that the card had taken when this was called is among them.
 pub(super) fn entries(path: &Path) -> u64 {
-    let bytes = fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-    header(&bytes).unwrap_or_default()
+    let mut bytes = [0; HEADER];
+    let read = File::open(path).and_then(|mut file| file.read_exact(&mut bytes));
+    read.unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    header(&bytes).unwrap_or_else(|| panic!("{} is no log of writes", path.display()))
 }
 
-/// All writes, in order. Entries that write nothing (flushes) are writes of no bytes, so that numbers agree.
+/// All entries, in order.
 pub(super) fn parse(bytes: &[u8]) -> Vec<Write> {
     let entries = header(bytes).unwrap_or_else(|| panic!("this is no log of writes"));
     let mut writes = Vec::new();
@@ -40,13 +51,17 @@ pub(super) fn parse(bytes: &[u8]) -> Vec<Write> {
         } else {
             vec![0; len]
         };
-        writes.push(Write { offset: sector as usize * SECTOR, bytes: data });
+        writes.push(Write {
+            offset: sector as usize * SECTOR,
+            bytes: data,
+            flush: flags & FLUSH != 0,
+            fua: flags & FUA != 0,
+        });
     }
     writes
 }
 
 fn header(bytes: &[u8]) -> Option<u64> {
-    // Magic, version, number of entries.
     (word(bytes, 0)? == MAGIC && word(bytes, 8)? == 1).then(|| word(bytes, 16))?
 }
 
@@ -67,21 +82,24 @@ mod tests {
     #[test]
     fn writes_flushes_and_discards_are_read() {
         let log = [
-            sector(&[MAGIC, 1, 3, 512]),
+            sector(&[MAGIC, 1, 4, 512]),
             sector(&[7, 1, 0, 0]),
             vec![0xAB; SECTOR],
-            sector(&[0, 0, 1, 0]),
+            sector(&[0, 0, FLUSH, 0]),
+            sector(&[8, 1, FUA, 0]),
+            vec![0xCD; SECTOR],
             sector(&[9, 2, DISCARD, 0]),
             vec![0xEE; 100],
         ]
         .concat();
-        let writes = parse(&log);
+        let plain = |sector, bytes| Write { offset: sector * SECTOR, bytes, flush: false, fua: false };
         assert_eq!(
-            writes,
+            parse(&log),
             [
-                Write { offset: 7 * SECTOR, bytes: vec![0xAB; SECTOR] },
-                Write { offset: 0, bytes: vec![] },
-                Write { offset: 9 * SECTOR, bytes: vec![0; 2 * SECTOR] },
+                plain(7, vec![0xAB; SECTOR]),
+                Write { flush: true, ..plain(0, vec![]) },
+                Write { fua: true, ..plain(8, vec![0xCD; SECTOR]) },
+                plain(9, vec![0; 2 * SECTOR]),
             ]
         );
     }
