@@ -74,21 +74,25 @@ impl Extractor {
     }
 
     /// How its bits are ordered.
+    #[cfg(feature = "alloc")]
     pub(crate) const fn order(&self) -> ByteOrder {
         self.order
     }
 
     /// Whether [`Self::pick`] can take it out of the payload's first eight bytes.
+    #[cfg(feature = "alloc")]
     pub(crate) const fn in_first_word(&self) -> bool {
         self.end <= 8
     }
 
     /// Whether its top bit is a sign.
+    #[cfg(feature = "alloc")]
     pub(crate) const fn is_signed(&self) -> bool {
         self.sign_bit != 0
     }
 
     /// Whether it touches nine bytes.
+    #[cfg(feature = "alloc")]
     pub(crate) const fn is_wide(&self) -> bool {
         self.wide
     }
