@@ -26,7 +26,7 @@ use ecu_core::catalog::TooManyMessages;
 use ecu_core::{Catalog, Engine, FrameRecord};
 use heapless::spsc::Queue;
 use store::block::{Body, BootId, Class, Kind, LogRecord, SchemaHash, SealedBlock, Sealer};
-use store::ring::{RingError, open_or_quarantine};
+use store::ring::{RingError, RingFile, open_or_quarantine};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
 use tracing::{error, info, warn};
@@ -102,11 +102,7 @@ pub fn run(service: Service, status: Arc<Status>, stop: Arc<Stop>) -> Result<(),
     let Service { mut config, players, drain, telemetry } = service;
     let tables = config.buses.iter().map(|bus| (bus.name.clone(), bus.table.clone()));
     let catalog = Catalog::new(tables)?;
-    let (ring, aside) = open_or_quarantine(&config.store.path, config.store.bytes_max)?;
-    if let Some(aside) = aside {
-        error!(reason = aside.reason, "the ring file was damaged; it is now {}", aside.path.display());
-        status.store().quarantined = Some(aside.path.display().to_string());
-    }
+    let ring = open_ring(&config, &status)?;
     let boot = clock::boot_id().map_err(|error| RunError::System("the kernel's boot id", error))?;
     let run = clock::boot().0 as u64 / 1_000;
     let zstd = |error| RunError::System("zstd", error);
@@ -114,12 +110,8 @@ pub fn run(service: Service, status: Arc<Status>, stop: Arc<Stop>) -> Result<(),
     let running = Running::new(&config, boot, catalog.hash());
     let schema = (catalog.hash(), schema_block(&catalog).map_err(zstd)?);
     let messages = catalog.schema().messages.len();
-    let message_names = catalog.buses().iter().map(|bus| {
-        let messages = catalog.schema().messages.iter().skip(bus.first_message);
-        messages.take(bus.table.messages().len()).map(|message| message.name.as_str().into()).collect()
-    });
     // Set once: a service runs once with its status.
-    let _ = status.messages.set(message_names.collect());
+    let _ = status.messages.set(message_names(&catalog));
     let observers = config.buses.iter().map(|bus| bus.observe.observer());
     let engine = Engine::new(catalog, observers, sealer, config.blocks.limits);
 
@@ -189,6 +181,25 @@ pub fn run(service: Service, status: Arc<Status>, stop: Arc<Stop>) -> Result<(),
     });
     say_goodbye(&shared.status);
     if shared.panicked.load(Ordering::Acquire) { Err(RunError::Panicked) } else { result }
+}
+
+/// The ring; one that is damaged is set aside, which is said.
+fn open_ring(config: &Config, status: &Status) -> Result<RingFile, RunError> {
+    let (ring, aside) = open_or_quarantine(&config.store.path, config.store.bytes_max)?;
+    if let Some(aside) = aside {
+        error!(reason = aside.reason, "the ring file was damaged; it is now {}", aside.path.display());
+        status.store().quarantined = Some(aside.path.display().to_string());
+    }
+    Ok(ring)
+}
+
+/// By bus, the names of its messages.
+fn message_names(catalog: &Catalog) -> Vec<Vec<Box<str>>> {
+    let names = catalog.buses().iter().map(|bus| {
+        let messages = catalog.schema().messages.iter().skip(bus.first_message);
+        messages.take(bus.table.messages().len()).map(|message| message.name.as_str().into()).collect()
+    });
+    names.collect()
 }
 
 /// The run in one line, for the journal and for scripts that measure.
