@@ -217,6 +217,9 @@ fn a_card_that_became_read_only_has_what_was_promised() {
         (ring(&path.metrics(), "sealed") > acked + 5000).then_some(())
     });
     path.ecu.break_card_writes();
+    // Without something new to write of its own, ext4 would notice at some later commit of its journal.
+    let synced = path.ecu.attempt("dd if=/dev/zero of=/card/new bs=1 count=1 conv=fsync", WITHIN);
+    assert_ne!(synced.status, 0, "{}", synced.text);
     // The kernel's own words: /proc/mounts need not show it.
     until("the file system is read-only", NOTICED_WITHIN, || {
         path.ecu.run("dmesg").contains("Remounting filesystem read-only").then_some(())
