@@ -162,8 +162,8 @@ impl ClockSource {
 pub struct Identity {
     /// Which boot.
     pub boot: BootId,
-    /// `CLOCK_BOOTTIME` in microseconds at which the daemon's process started, or last took new tables: restarts within a boot differ and
-    /// are ordered without any state on the card.
+    /// `CLOCK_BOOTTIME` in microseconds at which the daemon's process started, or last took new tables:
+    /// restarts within a boot differ and are ordered without any state on the card.
     pub run: u64,
     /// Counts the blocks of this run from 0; a gap is a block that is missing.
     pub sequence: u64,
