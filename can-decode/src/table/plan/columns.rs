@@ -88,9 +88,7 @@ impl<V: FromField, F: FnMut(Column<'_, V>)> Batch<'_, V, F> {
 
     /// Columns of the fields of a run, which are there from a payload length of `end` on.
     fn run(&mut self, run: &Run<'_>, end: u8, rows: &[u32]) {
-        let complete =
-            rows.iter().all(|row| self.frame(*row).is_some_and(|frame| frame.len() >= usize::from(end)));
-        if !complete || run.action >= Action::Other {
+        if self.len_min(rows) < usize::from(end) || run.action >= Action::Other {
             return self.truncated(run.fields, rows);
         }
         let motorola = matches!(run.action, Action::FirstMotorola | Action::Motorola);
@@ -111,12 +109,20 @@ impl<V: FromField, F: FnMut(Column<'_, V>)> Batch<'_, V, F> {
         }
     }
 
+    /// Length of the shortest payload.
+    fn len_min(&self, rows: &[u32]) -> usize {
+        if rows.len() == self.frames.len() {
+            // All of them, as rows ascend.
+            return self.frames.iter().fold(usize::MAX, |min, frame| min.min(frame.len()));
+        }
+        rows.iter().filter_map(|row| self.frame(*row)).fold(usize::MAX, |min, frame| min.min(frame.len()))
+    }
+
     /// The word that holds the fields, of each row.
     fn gather(&mut self, rows: &[u32], word: impl Fn(&Frame) -> u64) {
         let frames = self.frames;
         self.room.words.clear();
         if rows.len() == frames.len() {
-            // All of them, as rows ascend.
             self.room.words.extend(frames.iter().map(word));
         } else {
             self.room.words.extend(rows.iter().map(|row| frames.get(*row as usize).map_or(0, &word)));
