@@ -21,7 +21,8 @@ pub struct Extractor {
     mask: u64,
     /// The field's top bit when it is signed, else 0: `(value ^ bit) - bit` extends the sign.
     sign_bit: u64,
-    /// First byte of the eight (or sixteen, when `wide`) that are loaded; 0 for every field of the first eight bytes.
+    /// First byte of the eight (or sixteen, when `wide`) that are loaded; a multiple of eight for every field that lies
+    /// within eight bytes from there.
     load: u8,
     /// Shift that moves the field down to bit 0.
     shift: u8,
@@ -51,7 +52,9 @@ impl Extractor {
         let first_byte = first_bit / 8;
         let wide = end - first_byte > 8;
         let width = if wide { 128 } else { 64 };
-        let load = if end <= 8 { 0 } else { first_byte.min((FD_LEN_MAX as u16) - width / 8) };
+        // From a multiple of eight on where it is there, so that neighbours come out of one load.
+        let aligned = first_byte / 8 * 8;
+        let load = if end <= aligned + 8 { aligned } else { first_byte.min((FD_LEN_MAX as u16) - width / 8) };
         let skipped = first_bit - load * 8;
         let shift = match order {
             ByteOrder::Intel => skipped,
@@ -97,6 +100,18 @@ impl Extractor {
         self.wide
     }
 
+    /// First byte of the eight that hold the field.
+    #[cfg(feature = "alloc")]
+    pub(crate) const fn load(&self) -> u8 {
+        self.load
+    }
+
+    /// Its bits, and of these the one that is a sign, in the word that holds it.
+    #[cfg(feature = "alloc")]
+    pub(crate) const fn placed(&self) -> (u64, u64) {
+        (self.mask << (self.shift & 63), self.sign_bit << (self.shift & 63))
+    }
+
     /// The field's value, sign-extended to 64 bits when it is signed. The caller has checked [`Self::end`].
     #[inline]
     pub fn read(&self, payload: &[u8; FD_LEN_MAX]) -> u64 {
@@ -109,10 +124,16 @@ impl Extractor {
         }
     }
 
+    /// The eight bytes from `load` on, the first one lowest; 0 where they are not in the payload.
+    #[inline]
+    pub(crate) fn word(payload: &[u8; FD_LEN_MAX], load: u8) -> u64 {
+        u64::from_le_bytes(chunk(payload, load))
+    }
+
     /// The eight bytes that hold the field, the first one lowest.
     #[inline]
     pub(crate) fn intel(&self, payload: &[u8; FD_LEN_MAX]) -> u64 {
-        u64::from_le_bytes(chunk(payload, self.load))
+        Self::word(payload, self.load)
     }
 
     /// The eight bytes that hold the field, the first one highest.

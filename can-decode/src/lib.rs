@@ -43,7 +43,7 @@ pub use extract::ByteOrder;
 pub use finding::{Finding, Severity};
 pub use frame::{CanId, Frame, FrameError, FrameFlags};
 #[cfg(feature = "alloc")]
-pub use signal::{Branch, Raw, Sample, Signal, ValueKind};
+pub use signal::{Branch, Raw, Signal, ValueKind};
 #[cfg(feature = "alloc")]
 pub use table::{Column, Columns, DecodeTable, Decoded, Matching, Message, MessageIndex};
 pub use time::{BootNanos, HwNanos, RealtimeNanos, TaiNanos};

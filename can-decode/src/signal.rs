@@ -41,15 +41,6 @@ impl Raw {
     }
 }
 
-/// One signal's value in a frame.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Sample<V> {
-    /// Index of the signal in its message.
-    pub signal: u16,
-    /// [`Raw`], or the physical value.
-    pub value: V,
-}
-
 /// When a multiplexed signal is in the payload: while its multiplexor has one of these values.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Branch {

@@ -1,15 +1,16 @@
 //! `cargo bench -p can-decode --bench decode`: nanoseconds a frame and a signal, in this thread's processor time.
 //!
-//! `can-decode/benches/decode/compare` runs it beside C from cantools, and `--instructions` counts instead.
-//! Options: `--export DIR` writes the workloads for a peer and ends; `--only NAME FORM` runs one form of one workload once,
-//! for an instruction counter.
+//! `can-decode/benches/decode/compare` runs it beside C from cantools, and `can-decode/benches/decode/instructions` counts
+//! instead.
+//! Options: `--export DIR` writes the workloads for a peer and ends; `--only NAME FORM PASSES` runs one form of one workload
+//! so many times, for an instruction counter.
 
 mod workload;
 
 use std::hint::black_box;
 use std::path::PathBuf;
 
-use can_decode::{Columns, Raw, Sample};
+use can_decode::{Columns, Raw};
 use rustix::time::{ClockId, clock_gettime};
 use workload::Workload;
 
@@ -18,18 +19,20 @@ const PASSES: usize = 15;
 
 fn main() {
     let mut arguments = std::env::args().skip(1);
-    let mut workloads = workload::all();
     match arguments.find(|argument| argument != "--bench").as_deref() {
         Some("--export") => {
             let folder = PathBuf::from(arguments.next().expect("--export DIR"));
-            workloads.iter().for_each(|workload| workload.export(&folder));
+            workload::all().iter().for_each(|workload| workload.export(&folder));
         }
         Some("--only") => {
             let (name, form) = (arguments.next().expect("NAME"), arguments.next().expect("FORM"));
-            workloads.retain(|workload| workload.name == name);
-            let workload = workloads.first().expect("a workload of this name");
+            let passes: u32 = arguments.next().and_then(|passes| passes.parse().ok()).expect("PASSES");
+            let workload = workload::of_name(&name).expect("a workload of this name");
             let form = FORMS.iter().find(|known| known.name == form).expect("a form of this name");
-            let tally = (form.run)(workload);
+            let mut tally = Tally::default();
+            for _ in 0..passes {
+                tally = black_box((form.run)(black_box(&workload)));
+            }
             println!(
                 "{} frames {} signals {} sum {:e}",
                 name,
@@ -39,7 +42,7 @@ fn main() {
             );
         }
         Some(other) => panic!("unknown option {other}"),
-        None => measure(&workloads),
+        None => measure(&workload::all()),
     }
 }
 
@@ -59,8 +62,7 @@ struct Form {
     run: fn(&Workload) -> Tally,
 }
 
-const FORMS: [Form; 5] = [
-    Form { name: "nothing", run: nothing },
+const FORMS: [Form; 4] = [
     Form { name: "physical", run: physical },
     Form { name: "visited", run: visited },
     Form { name: "raw", run: raw },
@@ -70,7 +72,7 @@ const FORMS: [Form; 5] = [
 fn measure(workloads: &[Workload]) {
     println!("workload\tform\tframes\tsignals\tns/frame\tns/signal\tsum");
     for workload in workloads {
-        for form in FORMS.iter().skip(1) {
+        for form in &FORMS {
             let mut best = f64::INFINITY;
             let mut tally = Tally::default();
             for _ in 0..PASSES {
@@ -97,21 +99,16 @@ fn cpu_nanos() -> f64 {
     now.tv_sec as f64 * 1e9 + now.tv_nsec as f64
 }
 
-/// What a run costs besides decoding; subtracted when instructions are counted.
-fn nothing(_: &Workload) -> Tally {
-    Tally::default()
-}
-
 /// Every frame dispatched by its identifier, every active signal as a physical value in an array.
 fn physical(workload: &Workload) -> Tally {
-    let mut values = [Sample::<f64>::default(); workload::SIGNALS_MAX];
+    let (mut signals, mut values) = ([0; workload::SIGNALS_MAX], [0.0; workload::SIGNALS_MAX]);
     let mut tally = Tally::default();
     for frame in &workload.frames {
         let Some(index) = workload.table.find(frame.id()) else { continue };
-        let decoded = workload.table.message(index).decode_into(frame, &mut values);
+        let decoded = workload.table.message(index).decode_into(frame, &mut signals, &mut values);
         tally.signals += decoded.reported as u64;
         // The array is not to be optimized away.
-        tally.sum += black_box(&values)[0].value;
+        tally.sum += black_box(&values)[0];
     }
     tally
 }
@@ -136,13 +133,13 @@ fn visited(workload: &Workload) -> Tally {
 
 /// The same with raw values, as the daemon keeps them.
 fn raw(workload: &Workload) -> Tally {
-    let mut values = [Sample::<Raw>::default(); workload::SIGNALS_MAX];
+    let (mut signals, mut values) = ([0; workload::SIGNALS_MAX], [Raw(0); workload::SIGNALS_MAX]);
     let mut tally = Tally::default();
     for frame in &workload.frames {
         let Some(index) = workload.table.find(frame.id()) else { continue };
-        let decoded = workload.table.message(index).decode_into(frame, &mut values);
+        let decoded = workload.table.message(index).decode_into(frame, &mut signals, &mut values);
         tally.signals += decoded.reported as u64;
-        tally.sum += black_box(&values)[0].value.0 as f64;
+        tally.sum += black_box(&values)[0].0 as f64;
     }
     tally
 }

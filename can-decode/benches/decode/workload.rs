@@ -24,33 +24,43 @@ pub(crate) struct Workload {
     dbc: PathBuf,
 }
 
+const NAMES: [&str; 5] = ["W0", "W1", "W2", "W3", "W4"];
+
 /// Every workload that this machine has the data for.
 pub(crate) fn all() -> Vec<Workload> {
-    let own = Path::new(OWN);
-    let mut workloads = vec![Workload::random("W0", own.join("battery.dbc"), 40_000)];
-    let shared = Path::new(SHARED);
-    if !shared.exists() {
+    if !Path::new(SHARED).exists() {
         eprintln!("no recordings of real cars here: only W0, random payloads of an own DBC file");
-        return workloads;
     }
+    NAMES.iter().filter_map(|name| of_name(name)).collect()
+}
+
+/// The workload of a name, if this machine has the data for it.
+pub(crate) fn of_name(name: &str) -> Option<Workload> {
+    if name == "W0" {
+        return Some(Workload::random("W0", Path::new(OWN).join("battery.dbc"), 40_000));
+    }
+    let shared = Path::new(SHARED);
     let (dbc, log) = (shared.join("dbc"), shared.join("logs"));
-    workloads.extend([
-        Workload::recorded(
+    shared.exists().then_some(())?;
+    Some(match name {
+        "W1" => Workload::recorded(
             "W1",
             dbc.join("opendbc/toyota_new_mc_pt_generated.dbc"),
             &log.join("comma2k19_rav4_bus0.log.gz"),
             "can0",
         ),
-        Workload::recorded("W2", dbc.join("css/canmod-gps.dbc"), &log.join("css_obd2_gps.log.gz"), "can2"),
-        Workload::random("W3", dbc.join("model3dbc/Model3CAN.dbc"), 40_000),
-        Workload::recorded(
+        "W2" => {
+            Workload::recorded("W2", dbc.join("css/canmod-gps.dbc"), &log.join("css_obd2_gps.log.gz"), "can2")
+        }
+        "W3" => Workload::random("W3", dbc.join("model3dbc/Model3CAN.dbc"), 40_000),
+        "W4" => Workload::recorded(
             "W4",
             dbc.join("opendbc/hyundai_canfd_generated.dbc"),
             &log.join("SYNTHETIC_canfd_hyundai_canfd.log.gz"),
             "can0",
         ),
-    ]);
-    workloads
+        _ => return None,
+    })
 }
 
 impl Workload {

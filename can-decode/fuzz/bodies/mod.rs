@@ -11,7 +11,7 @@ use std::collections::HashSet;
 use can_decode::candump::{parse_line, write_line};
 use can_decode::dbc::{self, FINDINGS_MAX};
 use can_decode::{
-    Columns, Database, DecodeTable, Finding, Frame, FrameFlags, Matching, Message, Raw, Sample, Severity,
+    Columns, Database, DecodeTable, Finding, Frame, FrameFlags, Matching, Message, Raw, Severity,
     TraceContext,
 };
 use input::Input;
@@ -126,14 +126,15 @@ fn decode(message: &Message, frame: &Frame) -> usize {
     in_order.sort();
     let expected = if decoded.needs_transport { Vec::new() } else { naive::decode(&message.signals, frame) };
     assert_eq!(in_order, expected, "{frame:?} as {message:?}");
-    let mut into = vec![Sample::default(); message.signals.len()];
+    let room = message.signals.len() + 1;
+    let (mut indices, mut values) = (vec![0; room], vec![0.0; room]);
     let mut visited = Vec::new();
     assert_eq!(message.decode_physical(frame, |signal, value| visited.push((signal, bits(value)))), decoded);
-    assert_eq!(message.decode_into(frame, &mut into), decoded);
+    assert_eq!(message.decode_into(frame, &mut indices, &mut values), decoded);
     for (at, (signal, raw)) in got.iter().enumerate() {
         let physical = message.signals[*signal].physical(*raw);
         assert_eq!(visited[at], (*signal, bits(physical)), "{:?}", message.signals[*signal]);
-        assert_eq!((usize::from(into[at].signal), bits(into[at].value)), (*signal, bits(physical)));
+        assert_eq!((usize::from(indices[at]), bits(values[at])), (*signal, bits(physical)));
         let _ = message.signals[*signal].label(*raw);
     }
     let _ = message.trace_context(frame);

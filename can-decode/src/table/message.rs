@@ -7,7 +7,7 @@ use super::plan::{Column, Columns, FromField, Plan, PlanError};
 use crate::database::MessageDefinition;
 use crate::e2e;
 use crate::frame::{CLASSIC_LEN_MAX, CanId, FD_LEN_MAX, Frame};
-use crate::signal::{Raw, Sample, Signal};
+use crate::signal::{Raw, Signal};
 use crate::trace::{TraceContext, TraceError};
 
 /// A message of a [`DecodeTable`](super::DecodeTable).
@@ -92,11 +92,13 @@ impl Message {
         self.checked(frame, |payload, len| self.plan.visit(payload, len, visit))
     }
 
-    /// The same into a buffer that has room for all of [`Self::signals`], of [`Raw`] or of physical values: the fastest
-    /// way. As many places are filled as [`Decoded::reported`] says.
+    /// The same into a buffer: indices in [`Self::signals`] and, at the same places, values, which are [`Raw`] or physical.
+    /// As many places are filled as [`Decoded::reported`] says; one behind them may be written to as well. Physical values
+    /// come fastest this way, if both slices have one place more than there are signals; what there is no room for is
+    /// counted only.
     #[inline]
-    pub fn decode_into<V: FromField>(&self, frame: &Frame, out: &mut [Sample<V>]) -> Decoded {
-        self.checked(frame, |payload, len| self.plan.fill(payload, len, out))
+    pub fn decode_into<V: FromField>(&self, frame: &Frame, signals: &mut [u16], values: &mut [V]) -> Decoded {
+        self.checked(frame, |payload, len| self.plan.fill(payload, len, signals, values))
     }
 
     /// Many frames of this message, signal by signal; values are [`Raw`] or physical. `visit` sees a signal of a
@@ -112,7 +114,12 @@ impl Message {
         let mut rows = core::mem::take(&mut room.rows);
         rows.clear();
         let holds = |frame: &Frame| frame.is_data() && (frame.is_fd() || !self.plan.in_parts());
-        rows.extend((0..).zip(frames).filter(|(_, frame)| holds(frame)).map(|(row, _)| row));
+        // Looking at all of them first leaves the usual case without a branch a frame (6 % of W2's columns).
+        if frames.iter().fold(true, |all, frame| all & holds(frame)) {
+            rows.extend((0..).take(frames.len()));
+        } else {
+            rows.extend((0..).zip(frames).filter(|(_, frame)| holds(frame)).map(|(row, _)| row));
+        }
         self.plan.columns(frames, &rows, room, &mut visit);
         room.rows = rows;
     }

@@ -7,13 +7,14 @@
 
 mod build;
 mod columns;
+mod pair;
 mod sink;
 
 use alloc::boxed::Box;
 
 use crate::extract::Extractor;
-use crate::frame::{CLASSIC_LEN_MAX, FD_LEN_MAX};
-use crate::signal::Sample;
+use crate::frame::FD_LEN_MAX;
+use pair::Pair;
 use sink::{Buffer, Sink, Visitor};
 
 pub(super) use build::PlanError;
@@ -26,11 +27,15 @@ pub use sink::FromField;
 pub(super) struct Plan {
     /// The first step's fields; with most messages, all.
     first: Box<[Field]>,
+    /// The same two by two.
+    pairs: Box<[Pair]>,
     action: Action,
     /// Payload length from which on the first step's fields are there.
     end: u8,
     /// Whether the message takes more than one classical frame.
     in_parts: bool,
+    /// One more than there are signals: what a buffer needs.
+    room: u16,
     rest: Option<Box<Rest>>,
 }
 
@@ -39,6 +44,7 @@ pub(super) struct Plan {
 struct Rest {
     steps: Box<[Step]>,
     fields: Box<[Field]>,
+    pairs: Box<[Pair]>,
     selections: Box<[Selection]>,
     /// The other signals that are always there.
     root: Block,
@@ -74,6 +80,17 @@ struct Step {
     /// First and last but one of the fields; the index of a selection.
     first: u32,
     last: u32,
+    /// First of the pairs that these fields are in.
+    pairs: u32,
+}
+
+/// Fields that are taken out the same way.
+#[derive(Clone, Copy, Debug)]
+pub struct Run<'a> {
+    action: Action,
+    fields: &'a [Field],
+    /// The same two by two, except for [`Action::Other`].
+    pairs: &'a [Pair],
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -88,7 +105,7 @@ enum Action {
     Intel,
     /// Integers in eight bytes anywhere, Motorola.
     Motorola,
-    /// Floats, and what else is rare.
+    /// Floats, integers of more bits than a mantissa, and what else is rare.
     Other,
     /// A multiplexor chooses a further block.
     Select,
@@ -129,21 +146,47 @@ impl Plan {
         self.walk(payload, len, Visitor::new(visit)).taken
     }
 
-    /// Fills `out` with the values of the present signals, as far as it goes; how many there were.
+    /// Fills `signals` and `values` with the present signals and their values, as far as both go; how many there were.
     #[inline]
     pub(super) fn fill<V: FromField>(
         &self,
         payload: &[u8; FD_LEN_MAX],
         len: usize,
-        out: &mut [Sample<V>],
+        signals: &mut [u16],
+        values: &mut [V],
     ) -> usize {
-        self.walk(payload, len, Buffer::new(out)).taken
+        if signals.len().min(values.len()) < usize::from(self.room) {
+            return self.fill_narrow(payload, len, signals, values);
+        }
+        self.walk(payload, len, Buffer::new(signals, values)).taken
+    }
+
+    /// [`Self::fill`] of a buffer that may have too few places.
+    #[cold]
+    fn fill_narrow<V: FromField>(
+        &self,
+        payload: &[u8; FD_LEN_MAX],
+        len: usize,
+        signals: &mut [u16],
+        values: &mut [V],
+    ) -> usize {
+        let mut places = signals.iter_mut().zip(values);
+        self.visit(payload, len, |signal, value| {
+            if let Some((place, room)) = places.next() {
+                (*place, *room) = (signal as u16, value);
+            }
+        })
+    }
+
+    #[inline]
+    fn first(&self) -> Run<'_> {
+        Run { action: self.action, fields: &self.first, pairs: &self.pairs }
     }
 
     #[inline]
     fn walk<S: Sink>(&self, payload: &[u8; FD_LEN_MAX], len: usize, mut sink: S) -> S {
         if usize::from(self.end) <= len && self.action < Action::Other {
-            integers(&self.first, self.action, payload, &mut sink);
+            sink.run(&self.first(), payload);
         } else {
             sink = lend(sink, |sink| each(&self.first, payload, len, sink));
         }
@@ -173,28 +216,20 @@ impl Rest {
                 }
                 continue;
             }
-            let fields = self.fields.get(step.first as usize..step.last as usize).unwrap_or_default();
+            let run = self.run(step);
             if complete && step.action < Action::Other {
-                integers(fields, step.action, payload, sink);
+                sink.run(&run, payload);
             } else {
-                each(fields, payload, len, sink);
+                each(run.fields, payload, len, sink);
             }
         }
     }
-}
 
-/// Takes fields that are all there, by the action they were sorted under.
-#[inline]
-fn integers(fields: &[Field], action: Action, payload: &[u8; FD_LEN_MAX], sink: &mut impl Sink) {
-    let first: [u8; CLASSIC_LEN_MAX] = payload.first_chunk().copied().unwrap_or_default();
-    let (intel, motorola) = (u64::from_le_bytes(first), u64::from_be_bytes(first));
-    match action {
-        Action::FirstIntelUnsigned => sink.integers(fields, |field| field.pick_unsigned(intel)),
-        Action::FirstIntel => sink.integers(fields, |field| field.pick(intel)),
-        Action::FirstMotorola => sink.integers(fields, |field| field.pick(motorola)),
-        Action::Intel => sink.integers(fields, |field| field.pick(field.intel(payload))),
-        Action::Motorola => sink.integers(fields, |field| field.pick(field.motorola(payload))),
-        Action::Other | Action::Select => {}
+    #[inline]
+    fn run(&self, step: &Step) -> Run<'_> {
+        let fields = self.fields.get(step.first as usize..step.last as usize).unwrap_or_default();
+        let pairs = step.pairs as usize..step.pairs as usize + fields.len().div_ceil(2);
+        Run { action: step.action, fields, pairs: self.pairs.get(pairs).unwrap_or_default() }
     }
 }
 

@@ -4,6 +4,7 @@ use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
+use super::pair::Pair;
 use super::{Action, Block, Field, Number, Plan, Rest, Selection, Step};
 use crate::extract::{ByteOrder, Extractor};
 use crate::signal::{Signal, ValueKind};
@@ -39,7 +40,7 @@ impl Plan {
     pub(in crate::table) fn compile(signals: &[Signal], in_parts: bool) -> Result<Self, PlanError> {
         let extractors: Option<Vec<Extractor>> = signals.iter().map(extractor).collect();
         let extractors = extractors.ok_or(PlanError::Misfit)?;
-        if signals.len() > usize::from(u16::MAX) || !signals.iter().all(|signal| ends(signals, signal)) {
+        if signals.len() >= usize::from(u16::MAX) || !signals.iter().all(|signal| ends(signals, signal)) {
             return Err(PlanError::Branches);
         }
         let mut hanging: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
@@ -84,6 +85,7 @@ struct Build<'a> {
     /// The signals that are present at some values of a multiplexor.
     hanging: BTreeMap<usize, Vec<usize>>,
     fields: Vec<Field>,
+    pairs: Vec<Pair>,
     steps: Vec<Step>,
     selections: Vec<Selection>,
     /// Blocks by their signals: values with the same signals share one.
@@ -105,7 +107,7 @@ impl Build<'_> {
                 let index = self.selections.len() as u32;
                 self.selections.push(selection);
                 let end = extractor.end() as u8;
-                steps.push(Step { action: Action::Select, end, first: index, last: index + 1 });
+                steps.push(Step { action: Action::Select, end, first: index, last: index + 1, pairs: 0 });
             }
         }
         // Those of the blocks below are in the list already; a block's own stay together.
@@ -169,7 +171,7 @@ impl Build<'_> {
         }
         let in_first_word = fields.iter().all(|field| field.extractor.in_first_word());
         let load = |field: &Field| match field.extractor.order() {
-            _ if field.number != Number::Integer || field.extractor.is_wide() => Action::Other,
+            _ if !Pair::takes(field) => Action::Other,
             ByteOrder::Intel if in_first_word => Action::FirstIntel,
             ByteOrder::Motorola if in_first_word => Action::FirstMotorola,
             ByteOrder::Intel => Action::Intel,
@@ -183,19 +185,24 @@ impl Build<'_> {
             self.fields.extend_from_slice(same);
             let unsigned = same.iter().all(|field| !field.extractor.is_signed());
             // Only with Intel, where whole messages often have no sign: with Motorola, one more branch is guessed wrong more
-            // often than the shorter loop makes up for (W1 of the benchmark).
+            // often than the shorter loop makes up for (W1 of the benchmark, raw values).
             let action = match same.first().map_or(Action::Other, load) {
                 Action::FirstIntel if unsigned => Action::FirstIntelUnsigned,
                 action => action,
             };
+            let pairs = self.pairs.len() as u32;
+            if action != Action::Other {
+                self.pairs.extend(Pair::all_of(same));
+            }
             let end = same.iter().map(|field| field.extractor.end() as u8).max().unwrap_or_default();
-            steps.push(Step { action, end, first, last: self.fields.len() as u32 });
+            steps.push(Step { action, end, first, last: self.fields.len() as u32, pairs });
         }
         Ok(steps)
     }
 
     /// The plan that begins with the block `root`, which was the last to be made.
     fn plan(self, mut root: Block, in_parts: bool) -> Plan {
+        let room = self.signals.len() as u16 + 1;
         let step = self
             .steps
             .get(root.first as usize)
@@ -204,15 +211,27 @@ impl Build<'_> {
             // Nothing is always there.
             return Plan {
                 first: Box::default(),
+                pairs: Box::default(),
                 action: Action::Other,
                 end: 0,
                 in_parts,
+                room,
                 rest: self.rest(root),
             };
         };
         root.first += 1;
-        let first = self.fields.get(step.first as usize..step.last as usize).unwrap_or_default().into();
-        Plan { first, action: step.action, end: step.end, in_parts, rest: self.rest(root) }
+        let first = self.fields.get(step.first as usize..step.last as usize).unwrap_or_default();
+        let pairs = self.pairs.get(step.pairs as usize..).unwrap_or_default();
+        let pairs = pairs.iter().take(first.len().div_ceil(2)).copied().collect();
+        Plan {
+            first: first.into(),
+            pairs,
+            action: step.action,
+            end: step.end,
+            in_parts,
+            room,
+            rest: self.rest(root),
+        }
     }
 
     fn rest(self, root: Block) -> Option<Box<Rest>> {
@@ -220,6 +239,7 @@ impl Build<'_> {
             Box::new(Rest {
                 steps: self.steps.into_boxed_slice(),
                 fields: self.fields.into_boxed_slice(),
+                pairs: self.pairs.into_boxed_slice(),
                 selections: self.selections.into_boxed_slice(),
                 root,
             })

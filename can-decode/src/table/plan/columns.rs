@@ -4,7 +4,8 @@
 use alloc::vec::Vec;
 
 use super::sink::FromField;
-use super::{Action, Block, Field, Plan, Step};
+use super::{Action, Block, Field, Plan, Run};
+use crate::extract::Extractor;
 use crate::frame::Frame;
 
 /// Values of one signal.
@@ -35,8 +36,7 @@ impl Plan {
         room: &mut Columns<V>,
         visit: &mut impl FnMut(Column<'_, V>),
     ) {
-        let first = Step { action: self.action, end: self.end, first: 0, last: self.first.len() as u32 };
-        Batch { frames, room: &mut *room, visit: &mut *visit }.step(&first, &self.first, rows);
+        Batch { frames, room: &mut *room, visit: &mut *visit }.run(&self.first(), self.end, rows);
         if let Some(rest) = &self.rest {
             rest.columns(rest.root, rows, &mut Batch { frames, room, visit });
         }
@@ -51,9 +51,8 @@ impl super::Rest {
         batch: &mut Batch<'_, V, impl FnMut(Column<'_, V>)>,
     ) {
         for step in self.steps.get(block.first as usize..block.last as usize).unwrap_or_default() {
-            let fields = self.fields.get(step.first as usize..step.last as usize).unwrap_or_default();
             if step.action != Action::Select {
-                batch.step(step, fields, rows);
+                batch.run(&self.run(step), step.end, rows);
                 continue;
             }
             let Some(selection) = self.selections.get(step.first as usize) else { continue };
@@ -87,54 +86,46 @@ impl<V: FromField, F: FnMut(Column<'_, V>)> Batch<'_, V, F> {
         self.frames.get(row as usize)
     }
 
-    /// Columns of the fields of a step.
-    fn step(&mut self, step: &Step, fields: &[Field], rows: &[u32]) {
-        let complete =
-            rows.iter().all(|row| self.frame(*row).is_some_and(|frame| frame.len() >= usize::from(step.end)));
-        if !complete {
-            return self.truncated(fields, rows);
+    /// Columns of the fields of a run, which are there from a payload length of `end` on.
+    fn run(&mut self, run: &Run<'_>, end: u8, rows: &[u32]) {
+        if self.len_min(rows) < usize::from(end) || run.action >= Action::Other {
+            return self.truncated(run.fields, rows);
         }
-        match step.action {
-            Action::FirstIntelUnsigned | Action::FirstIntel => {
-                self.gather(rows, |frame| u64::from_le_bytes(first_word(frame)));
-                self.integers(fields, rows);
+        let motorola = matches!(run.action, Action::FirstMotorola | Action::Motorola);
+        // Fields that come out of one load stand together mostly.
+        for fields in run.fields.chunk_by(|one, other| one.extractor.load() == other.extractor.load()) {
+            let load = fields.first().map_or(0, |field| field.extractor.load());
+            if motorola {
+                self.gather(rows, |frame| Extractor::word(frame.padded(), load).swap_bytes());
+            } else {
+                self.gather(rows, |frame| Extractor::word(frame.padded(), load));
             }
-            Action::FirstMotorola => {
-                self.gather(rows, |frame| u64::from_be_bytes(first_word(frame)));
-                self.integers(fields, rows);
+            let Columns { words, values, .. } = &mut *self.room;
+            for field in fields {
+                values.clear();
+                V::column(field, words, values);
+                (self.visit)(Column { signal: field.signal, rows, values: values.as_slice() });
             }
-            Action::Intel => {
-                for field in fields {
-                    self.gather(rows, |frame| field.extractor.intel(frame.padded()));
-                    self.integers(core::slice::from_ref(field), rows);
-                }
-            }
-            Action::Motorola => {
-                for field in fields {
-                    self.gather(rows, |frame| field.extractor.motorola(frame.padded()));
-                    self.integers(core::slice::from_ref(field), rows);
-                }
-            }
-            Action::Other | Action::Select => self.truncated(fields, rows),
         }
+    }
+
+    /// Length of the shortest payload.
+    fn len_min(&self, rows: &[u32]) -> usize {
+        if rows.len() == self.frames.len() {
+            // All of them, as rows ascend.
+            return self.frames.iter().fold(usize::MAX, |min, frame| min.min(frame.len()));
+        }
+        rows.iter().filter_map(|row| self.frame(*row)).fold(usize::MAX, |min, frame| min.min(frame.len()))
     }
 
     /// The word that holds the fields, of each row.
     fn gather(&mut self, rows: &[u32], word: impl Fn(&Frame) -> u64) {
         let frames = self.frames;
         self.room.words.clear();
-        self.room.words.extend(rows.iter().map(|row| frames.get(*row as usize).map_or(0, &word)));
-    }
-
-    /// Columns of integers that the gathered words hold.
-    fn integers(&mut self, fields: &[Field], rows: &[u32]) {
-        let Columns { words, values, .. } = &mut *self.room;
-        for field in fields {
-            values.clear();
-            // Known outside of the loop, so that it stands there and not in it.
-            let field = *field;
-            values.extend(words.iter().map(|word| V::integer(&field, field.extractor.pick(*word))));
-            (self.visit)(Column { signal: field.signal, rows, values: values.as_slice() });
+        if rows.len() == frames.len() {
+            self.room.words.extend(frames.iter().map(word));
+        } else {
+            self.room.words.extend(rows.iter().map(|row| frames.get(*row as usize).map_or(0, &word)));
         }
     }
 
@@ -156,8 +147,4 @@ impl<V: FromField, F: FnMut(Column<'_, V>)> Batch<'_, V, F> {
             }
         }
     }
-}
-
-fn first_word(frame: &Frame) -> [u8; 8] {
-    frame.padded().first_chunk().copied().unwrap_or_default()
 }
