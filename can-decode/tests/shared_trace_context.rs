@@ -53,9 +53,9 @@ fn published_texts_and_binary_forms_are_read_and_refused_alike() {
             let is_policy = case["note"].as_str().is_some_and(|note| note.contains("policy"));
             let parsed = text.parse::<TraceContext>();
             if is_policy {
-                assert!(parsed.is_ok(), "{case}")
+                assert!(parsed.is_ok(), "{case}");
             } else {
-                agrees(case, parsed)
+                agrees(case, parsed);
             }
             if let Ok(context) = parsed
                 && context.flags.0 < 4
