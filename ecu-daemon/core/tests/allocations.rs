@@ -71,7 +71,7 @@ const CONTEXTS: CanId = CanId::Standard(0x6A0);
 /// Requests with contexts on CAN FD, responses in classical frames with contexts ahead of them, and a diagnostic session.
 fn traced() -> ecu_core::Engine {
     let mut engine = car::engine(100_000);
-    let expectation = Expectation { timeout_ns: 100_000_000, slow_ns: None };
+    let expectation = Expectation { timeout_ns: 30_000_000, slow_ns: None };
     let pair = Pair { request: 1, response: 0, key: None, failure: None, answers: Answers::All, expectation };
     let channel: Channel = "7E0:7E8".parse().unwrap();
     let conversation = Conversation { channel, message: 0, context: None, expectation };
