@@ -124,12 +124,6 @@ impl TraceContext {
     pub const fn child(&self, span_id: [u8; 8]) -> Result<Self, TraceError> {
         Self::new(self.trace_id, span_id, self.flags.known())
     }
-
-    /// The random part of the trace id, its last 7 bytes: what sampling by ratio compares (`R` of the OpenTelemetry
-    /// probability sampling rules), 0 to 2^56 - 1.
-    pub const fn randomness(&self) -> u64 {
-        u128::from_be_bytes(self.trace_id) as u64 & (u64::MAX >> 8)
-    }
 }
 
 #[cfg(test)]
@@ -177,7 +171,6 @@ mod tests {
         let child = parent.child([3; 8]).unwrap();
         assert_eq!((child.trace_id, child.span_id, child.flags), ([1; 16], [3; 8], TraceFlags(0b11)));
         assert_eq!(parent.child([0; 8]), Err(TraceError::ZeroSpanId));
-        assert_eq!(parent.randomness(), 0x01_0101_0101_0101);
     }
 
     proptest! {

@@ -6,8 +6,6 @@
 
 use heapless::String;
 
-use super::TraceContext;
-
 /// 2^56: how many values the random part has.
 const VALUES: u64 = 1 << 56;
 const DIGITS: usize = 14;
@@ -42,9 +40,9 @@ impl Threshold {
         (VALUES - self.0) as f64 / VALUES as f64
     }
 
-    /// Whether a trace with this context is kept. Its sampled flag is not looked at.
-    pub const fn keeps(self, context: &TraceContext) -> bool {
-        context.randomness() >= self.0
+    /// Whether the trace with this id is kept. No flag is looked at.
+    pub const fn keeps(self, trace_id: &[u8; 16]) -> bool {
+        randomness(trace_id) >= self.0
     }
 
     /// The text of OpenTelemetry's `tracestate` member (`ot=th:…`): 1 to 14 lowercase hex digits. `None` for
@@ -74,16 +72,21 @@ impl Threshold {
     }
 }
 
+/// The random part of a trace id (`R`), 0 to 2^56 - 1.
+const fn randomness(trace_id: &[u8; 16]) -> u64 {
+    u128::from_be_bytes(*trace_id) as u64 & (VALUES - 1)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::trace::{SpanIds, TraceFlags};
+    use crate::trace::SpanIds;
     use proptest::prelude::*;
 
-    fn trace(randomness: u64) -> TraceContext {
+    fn trace(randomness: u64) -> [u8; 16] {
         let mut trace_id = [0xFF; 16];
         trace_id[8..].copy_from_slice(&(randomness | 0xA5 << 56).to_be_bytes());
-        TraceContext::new(trace_id, [1; 8], TraceFlags(0)).unwrap()
+        trace_id
     }
 
     #[test]

@@ -66,7 +66,7 @@ impl Sampler {
             (&mut books.kept_slow, true)
         } else if !span.flags.sampled() {
             (&mut books.unsampled, false)
-        } else if span.context().is_some_and(|context| !self.sampling.ratio.keeps(&context)) {
+        } else if !self.sampling.ratio.keeps(&span.trace_id) {
             (&mut books.by_ratio, false)
         } else if self.sampling.spans_per_second.is_some_and(|rate| {
             !self.buckets.get_mut(usize::from(span.bus.0)).is_some_and(|bucket| bucket.take(span, rate))
@@ -164,6 +164,8 @@ mod tests {
         // The random part is 0x7F7F…: kept from a little over a half on.
         for (ratio, keeps) in [(0.5, false), (0.51, true), (1.0, true)] {
             assert_eq!(sampler(ratio, None).keeps(&span(0, 0, 1), false), keeps, "{ratio}");
+            let root = Span { parent: None, ..span(0, 0, 1) };
+            assert_eq!(sampler(ratio, None).keeps(&root, false), keeps, "{ratio}, a trace that begins here");
         }
     }
 

@@ -1,8 +1,8 @@
 //! What spans are made of, besides contexts in frames.
 
-use can_decode::Raw;
 use can_decode::isotp::{self, Channel, ChannelError};
 use can_decode::trace::classic::{self, SetupError, Target};
+use can_decode::{CanId, Raw};
 
 use super::sampling::Sampling;
 
@@ -84,7 +84,9 @@ pub struct Pair {
     pub request: usize,
     /// The response; it may be of another bus.
     pub response: usize,
-    /// A signal of the request and one of the response that have the same value when they belong together.
+    /// A signal of the request and one of the response that have the same value when they belong together. Without one a
+    /// response is taken for the oldest request's, also when that one's own was lost: then durations are wrong until the
+    /// requests that wait have timed out.
     pub key: Option<(usize, usize)>,
     /// The response's signal that says whether it worked.
     pub failure: Option<FailureSignal>,
@@ -163,6 +165,14 @@ pub enum SettingsError {
         "the trace context of message {0} ends behind byte 64, where no frame has a payload; lower its offset"
     )]
     Offset(usize),
+    /// Its context would have nothing to go with.
+    #[error("context frames of bus {bus}: no message of its DBC files has the identifier {id}")]
+    Target {
+        /// The bus's index.
+        bus: usize,
+        /// The message that is to have contexts.
+        id: CanId,
+    },
     /// Context frames.
     #[error("context frames of bus {bus}: {error}")]
     Classic {
@@ -171,6 +181,9 @@ pub enum SettingsError {
         /// What is wrong.
         error: SetupError,
     },
+    /// Fewer buses than settings.
+    #[error("tracing settings of bus {0}, which is not there")]
+    Bus(usize),
     /// Conversations.
     #[error("conversations of bus {bus}: {error}")]
     Channels {

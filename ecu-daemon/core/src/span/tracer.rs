@@ -56,6 +56,11 @@ impl Tracer {
         let mut courses = roles.add(settings, catalog)?;
         let mut carriers = Vec::new();
         for (bus, bus_settings) in settings.buses.iter().enumerate() {
+            let table = &catalog.buses().get(bus).ok_or(SettingsError::Bus(bus))?.table;
+            let mut targets = bus_settings.classic.iter().map(|target| target.id);
+            if let Some(id) = targets.find(|id| table.find(*id).is_none()) {
+                return Err(SettingsError::Target { bus, id });
+            }
             carriers.push(Carriers::new(bus, bus_settings, courses.len())?.map(Box::new));
             for conversation in &bus_settings.conversations {
                 if conversation.message >= catalog.schema().messages.len() {
@@ -64,7 +69,6 @@ impl Tracer {
                 courses.push(Course { expectation: conversation.expectation, answers: Answers::Oldest });
             }
         }
-        carriers.truncate(catalog.buses().len());
         let sampler = Sampler::new(settings.sampling, catalog.buses().len());
         let has_courses = !courses.is_empty();
         let exchanges = Exchanges::new(courses, settings.waiting_max, sampler, settings.roots);
