@@ -14,7 +14,7 @@ pub fn write(payload: &mut [u8], offset: usize, context: &TraceContext) -> Resul
 /// Leaves the place zero: nothing is traced.
 ///
 /// # Errors
-/// As [`write`].
+/// As [`write()`].
 pub fn clear(payload: &mut [u8], offset: usize) -> Result<(), TraceError> {
     place(payload, offset)?.fill(0);
     Ok(())

@@ -28,6 +28,9 @@ BO_ 513 ASK: 32 ECU
 BO_ 514 REPLY: 8 ECU
  SG_ Pressure : 0|16@1+ (0.01,0) [0|655] "bar" ECU
  SG_ Number : 16|8@1+ (1,0) [0|255] "" ECU
+BO_ 517 OTHER: 8 ECU
+ SG_ Level : 0|16@1+ (0.01,0) [0|655] "" ECU
+ SG_ Number : 16|8@1+ (1,0) [0|255] "" ECU
 BA_DEF_ BO_ "TraceContextOffset" INT -1 39;
 BA_DEF_DEF_ "TraceContextOffset" -1;
 BA_ "TraceContextOffset" BO_ 513 4;
@@ -40,7 +43,7 @@ struct Form {
     frames: fn(&TraceContext, u32) -> Vec<Frame>,
 }
 
-const FORMS: [Form; 12] = [
+const FORMS: [Form; 14] = [
     Form { name: "fd-absent", settings: Settings::default, frames: |_, round| vec![ask(None, round)] },
     Form {
         name: "fd-unsampled",
@@ -55,6 +58,8 @@ const FORMS: [Form; 12] = [
     },
     Form { name: "plain-plain", settings: Settings::default, frames: |_, round| vec![reply(round)] },
     Form { name: "plain-configured", settings: configured, frames: |_, round| vec![reply(round)] },
+    Form { name: "other-plain", settings: Settings::default, frames: |_, round| vec![other(round)] },
+    Form { name: "other-configured", settings: configured, frames: |_, round| vec![other(round)] },
     Form { name: "classic-off", settings: Settings::default, frames: classic_frames },
     Form {
         name: "classic-by-ratio",
@@ -159,6 +164,10 @@ const SOME: TraceContext = TraceContext { trace_id: [1; 16], span_id: [1; 8], fl
 fn reply(round: u32) -> Frame {
     let [a, b, c, _] = round.to_le_bytes();
     Frame::classic(REPLY, &[a, b, c, 0, 0, 0, 0, 0]).unwrap()
+}
+
+fn other(round: u32) -> Frame {
+    Frame::classic(CanId::Standard(0x205), reply(round).data()).unwrap()
 }
 
 fn classic_frames(context: &TraceContext, round: u32) -> Vec<Frame> {

@@ -1,5 +1,6 @@
 //! Frames in, spans out, as the engine drives it.
 
+mod anything;
 mod carriers;
 mod diagnostics;
 mod exchanges;
