@@ -133,6 +133,11 @@ fn senders_and_messages_may_interleave_and_quarters_of_two_contexts_may_not() {
     assert_eq!(play(&mut reader, &[data(PLAIN, 0)]), Some(context(5)));
     assert_eq!((reader.counts().interrupted, reader.counts().strays), (1, 2));
 
+    // Two contexts, each with two frames lost: the counters differ.
+    let (first, second) = (frames(6, 0, 7), frames(7, 0, 8));
+    play(&mut reader, &[&first[..2], &second[2..]].concat());
+    assert_eq!((reader.counts().interrupted, reader.counts().damaged), (2, 0));
+
     // Same counter, two contexts, each with two frames lost: the numbers fit, the checksum does not.
     let (first, second) = (frames(6, 0, 7), frames(7, 0, 7));
     play(&mut reader, &[&first[..2], &second[2..]].concat());

@@ -76,6 +76,23 @@ fn a_diagnostic_request_and_its_response_are_one_span() {
 }
 
 #[test]
+fn a_response_is_waited_for_from_the_requests_end() {
+    let mut lab = lab(Some(1));
+    lab.clock = ClockSource::Recorded;
+    // A request of 20 bytes that takes 900 ms, as slow as a tester may be.
+    let request = [&[0x2E, 0xF1, 0x90][..], &[b'V'; 17]].concat();
+    for (at, frame) in segments(REQUEST, &request).iter().enumerate() {
+        lab.frame(0, frame, 450 * at as i64);
+    }
+    lab.frame(0, &Frame::classic(PLAIN, &[0]).unwrap(), 1_100);
+    lab.tick(1_100);
+    assert_eq!(lab.tracer.waiting(), 1);
+    lab.frame(0, &single(RESPONSE, &[0x6E, 0xF1, 0x90]), 1_200);
+    let span = lab.take()[0];
+    assert_eq!((span.start.ns, span.duration_ns, span.status), (0, 1_200 * MS as u64, Status::Ok));
+}
+
+#[test]
 fn a_request_to_all_ends_with_the_first_response() {
     let mut lab = lab(Some(1));
     lab.frame(0, &single(TO_ALL, &[0x01, 0x0C]), 0);

@@ -69,10 +69,20 @@ fn a_missing_response_is_an_error_and_a_late_one_is_unsolicited() {
         assert_eq!(spans[0].duration_ns, 101 * MS as u64);
         lab.frame(0, &reply(1, 0), 102);
         lab.frame(0, &fd(REPLY, [1, 0], Some(context(2, 1))), 103);
+        assert_eq!(lab.tracer.waiting(), 0);
         assert_eq!(lab.take().iter().map(|span| span.kind).collect::<Vec<_>>(), [SpanKind::Frame]);
         assert_eq!(lab.tracer.books().spans.unsolicited, 2);
         assert_eq!(lab.tracer.books().sampling.kept_failed, 1);
     }
+}
+
+#[test]
+fn a_late_response_does_not_wait_for_a_tick() {
+    let mut lab = lab(pair());
+    lab.frame(0, &ask(1, 1), 0);
+    lab.frame(0, &reply(1, 0), 101);
+    assert_eq!(lab.take()[0].status, Status::Error(Failure::NoResponse));
+    assert_eq!(lab.tracer.books().spans.unsolicited, 1);
 }
 
 #[test]
