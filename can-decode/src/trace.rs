@@ -3,15 +3,50 @@
 //! Layout: trace id (16 bytes), parent or span id (8 bytes), trace flags (1 byte), each as in the `traceparent`
 //! header (W3C Trace Context Level 2, §3.2.2). No W3C document defines 25 bytes; the fields and their rules are W3C's,
 //! the packing without field numbers is ours, so that a context and signals fit into one CAN-FD frame.
+//!
+//! How a context gets from one place to another is each a module of its own, with a writer and a reader: [`payload`]
+//! (CAN-FD frames and ISO-TP messages, at an offset), [`classic`] (four frames before the one that is meant),
+//! [`trailer`] (ISO-TP messages and Unix datagrams, at the end), [`slot`] (shared memory), [`metadata`] (HTTP and gRPC).
+//! `can-decode/TRACE.md` has the formats, and what each makes of damage.
 
-use core::fmt;
+mod binary;
+pub mod classic;
+mod counts;
+mod error;
+mod ids;
+pub mod metadata;
+pub mod payload;
+mod recent;
+mod sampling;
+mod sealed;
+pub mod slot;
+mod text;
+pub mod trailer;
+
+pub use binary::BINARY_LEN;
+pub use counts::ContextCounts;
+pub use error::TraceError;
+pub use ids::SpanIds;
+pub use recent::Recent;
+pub use sampling::Threshold;
+pub use sealed::SEALED_LEN;
+pub use text::TRACEPARENT_LEN;
 
 /// W3C trace flags (§3.2.2.5). Bits other than the two below are reserved: kept as received, and written as zero.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct TraceFlags(pub u8);
 
 impl TraceFlags {
-    const KNOWN: u8 = 0b11;
+    /// Bit 0, see [`Self::sampled`].
+    pub const SAMPLED: Self = Self(1);
+    /// Bit 1, see [`Self::random`].
+    pub const RANDOM: Self = Self(2);
+
+    /// Without the reserved bits, as they are passed on.
+    #[must_use]
+    pub const fn known(self) -> Self {
+        Self(self.0 & (Self::SAMPLED.0 | Self::RANDOM.0))
+    }
 
     /// Bit 0: the caller recorded this trace.
     pub const fn sampled(self) -> bool {
@@ -41,22 +76,35 @@ impl TraceContext {
     /// Bytes of a context in a payload.
     pub const WIRE_LEN: usize = 25;
 
+    /// A context of these ids.
+    ///
+    /// # Errors
+    /// [`TraceError::ZeroTraceId`] and [`TraceError::ZeroSpanId`], which W3C Trace Context calls invalid.
+    pub const fn new(trace_id: [u8; 16], span_id: [u8; 8], flags: TraceFlags) -> Result<Self, TraceError> {
+        if u128::from_ne_bytes(trace_id) == 0 {
+            return Err(TraceError::ZeroTraceId);
+        }
+        if u64::from_ne_bytes(span_id) == 0 {
+            return Err(TraceError::ZeroSpanId);
+        }
+        Ok(Self { trace_id, span_id, flags })
+    }
+
     /// Reads the context at the start of `bytes`; what follows it is left alone.
     ///
     /// # Errors
-    /// [`TraceError`]: fewer than 25 bytes, or an id that W3C Trace Context calls invalid.
+    /// [`TraceError`]: fewer than 25 bytes, all of them zero, or an id that W3C Trace Context calls invalid.
     pub fn parse(bytes: &[u8]) -> Result<Self, TraceError> {
         let truncated = TraceError::Truncated(bytes.len());
         let (trace_id, rest) = bytes.split_first_chunk().ok_or(truncated)?;
         let (span_id, rest) = rest.split_first_chunk().ok_or(truncated)?;
-        let flags = TraceFlags(*rest.first().ok_or(truncated)?);
-        if *trace_id == [0; 16] {
-            return Err(TraceError::ZeroTraceId);
+        let flags = *rest.first().ok_or(truncated)?;
+        let context = Self::new(*trace_id, *span_id, TraceFlags(flags));
+        // Looked at only where there is an error: a sender that traces nothing leaves the place zero.
+        match context {
+            Err(TraceError::ZeroTraceId) if *span_id == [0; 8] && flags == 0 => Err(TraceError::Absent),
+            context => context,
         }
-        if *span_id == [0; 8] {
-            return Err(TraceError::ZeroSpanId);
-        }
-        Ok(Self { trace_id: *trace_id, span_id: *span_id, flags })
     }
 
     /// The 25 bytes to put into a payload; reserved flags are zero.
@@ -64,40 +112,19 @@ impl TraceContext {
         let mut bytes = [0; Self::WIRE_LEN];
         bytes[..16].copy_from_slice(&self.trace_id);
         bytes[16..24].copy_from_slice(&self.span_id);
-        bytes[24] = self.flags.0 & TraceFlags::KNOWN;
+        bytes[24] = self.flags.known().0;
         bytes
     }
-}
 
-/// Why bytes are no trace context.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TraceError {
-    /// This many bytes instead of 25.
-    Truncated(usize),
-    /// The trace id is all zero, which W3C reserves as invalid (§3.2.2.3).
-    ZeroTraceId,
-    /// The span id is all zero, which W3C reserves as invalid (§3.2.2.4).
-    ZeroSpanId,
-}
-
-impl fmt::Display for TraceError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Truncated(len) => {
-                write!(
-                    f,
-                    "trace context: {len} bytes where 25 are needed; check TraceContextOffset and the DLC"
-                )
-            }
-            Self::ZeroTraceId => {
-                f.write_str("trace context: the trace id is all zero; the sender has no trace")
-            }
-            Self::ZeroSpanId => f.write_str("trace context: the span id is all zero; the sender has no span"),
-        }
+    /// The context of a span below this one: same trace, same flags but for the reserved ones (§3.2.2.5 has them set to
+    /// zero), `span_id` its own. [`SpanIds`] makes such ids.
+    ///
+    /// # Errors
+    /// [`TraceError::ZeroSpanId`]
+    pub const fn child(&self, span_id: [u8; 8]) -> Result<Self, TraceError> {
+        Self::new(self.trace_id, span_id, self.flags.known())
     }
 }
-
-impl core::error::Error for TraceError {}
 
 #[cfg(test)]
 mod tests {
@@ -130,10 +157,20 @@ mod tests {
         for len in 0..25 {
             assert_eq!(TraceContext::parse(&wire(1, 1, 1)[..len]), Err(TraceError::Truncated(len)));
         }
+        assert_eq!(TraceContext::parse(&wire(0, 0, 0)), Err(TraceError::Absent));
+        assert_eq!(TraceContext::parse(&wire(0, 0, 1)), Err(TraceError::ZeroTraceId));
         assert_eq!(TraceContext::parse(&wire(0, 1, 1)), Err(TraceError::ZeroTraceId));
         assert_eq!(TraceContext::parse(&wire(1, 0, 1)), Err(TraceError::ZeroSpanId));
         let flags = TraceContext::parse(&wire(1, 1, 0xFE)).unwrap().flags;
         assert_eq!((flags, flags.sampled(), flags.random()), (TraceFlags(0xFE), false, true));
+    }
+
+    #[test]
+    fn a_child_has_its_own_span_and_its_parents_trace() {
+        let parent = TraceContext::parse(&wire(1, 2, 0xFF)).unwrap();
+        let child = parent.child([3; 8]).unwrap();
+        assert_eq!((child.trace_id, child.span_id, child.flags), ([1; 16], [3; 8], TraceFlags(0b11)));
+        assert_eq!(parent.child([0; 8]), Err(TraceError::ZeroSpanId));
     }
 
     proptest! {

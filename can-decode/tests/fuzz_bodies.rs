@@ -62,6 +62,14 @@ const LINES: [&[u8]; 6] = [
     b"  (1.1)\tcan0\t12345678##3",
 ];
 
+const CARRIED: [&[u8]; 5] = [
+    b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+    b"cc-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-what-the-future-will-be-like",
+    b"AABL+S81d7NNpqPOkp0ODkc2AQDwZ6oLqQK3AgE",
+    b"\0\0KKKKKKKKKKKKKKKK\x01zzzzzzzz\x02\x01",
+    b"ABCDEFGHIJKLMNOPabcdefgh\x01\0\0\0\xC0TC\x19",
+];
+
 /// A seed with a few pieces replaced, doubled or taken out.
 fn mutated(seeds: &'static [&'static [u8]]) -> impl Strategy<Value = Vec<u8>> {
     let piece = prop_oneof![
@@ -88,6 +96,7 @@ fn any_bytes(len_max: usize) -> impl Strategy<Value = Vec<u8>> {
 fn seeds_pass_as_they_are() {
     FILES.iter().for_each(|file| bodies::dbc(file));
     LINES.iter().for_each(|line| bodies::candump(line));
+    CARRIED.iter().for_each(|bytes| bodies::carriers(bytes));
 }
 
 #[test]
@@ -123,5 +132,10 @@ proptest! {
     #[test]
     fn trace_contexts(bytes in any_bytes(40)) {
         bodies::trace(&bytes);
+    }
+
+    #[test]
+    fn carriers_of_contexts(bytes in prop_oneof![1 => mutated(&CARRIED), 1 => any_bytes(200)]) {
+        bodies::carriers(&bytes);
     }
 }

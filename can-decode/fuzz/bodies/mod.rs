@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each fuzz target needs one of them")]
 #![allow(unreachable_pub, reason = "a module of tests and of fuzz targets")]
 
+mod carriers;
 mod input;
 mod naive;
 
@@ -14,6 +15,7 @@ use can_decode::{
     Columns, Database, DecodeTable, Finding, Frame, FrameFlags, Matching, Message, Raw, Severity,
     TraceContext,
 };
+pub use carriers::carriers;
 use input::Input;
 
 const MATCHINGS: [Matching; 3] = [Matching::Auto, Matching::Id, Matching::Pgn];

@@ -1,6 +1,6 @@
 //! All buses' decode tables, and the schema that names what they decode.
 
-use can_decode::{DecodeTable, Message};
+use can_decode::{CanId, DecodeTable, Message};
 use store::block::{MessageSchema, Schema, SchemaHash, SignalSchema};
 
 /// One bus's table, with its place in the schema.
@@ -46,6 +46,27 @@ impl Catalog {
         let encoded = schema.encode();
         let hash = Schema::hash(&encoded);
         Ok(Self { buses, schema, encoded, hash })
+    }
+
+    /// Gives a conversation of `bus` a name, so that its spans can be called after it: a message without signals, behind
+    /// those of all tables. Its index in the schema.
+    ///
+    /// # Errors
+    /// [`TooManyMessages`]
+    pub fn name_conversation(
+        &mut self,
+        bus: usize,
+        id: CanId,
+        name: String,
+    ) -> Result<usize, TooManyMessages> {
+        let index = self.schema.messages.len();
+        if index >= store::block::limits::MESSAGES_MAX {
+            return Err(TooManyMessages(index + 1));
+        }
+        self.schema.messages.push(MessageSchema { bus, id, name, signals: Vec::new() });
+        self.encoded = self.schema.encode();
+        self.hash = Schema::hash(&self.encoded);
+        Ok(index)
     }
 
     /// Tables of the buses.

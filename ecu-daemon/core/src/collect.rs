@@ -2,13 +2,14 @@
 
 use std::io;
 
-use can_decode::{BootNanos, TraceContext};
+use can_decode::BootNanos;
 use store::block::{
     Body, Class, ClockSource, Kind, LogRecord, LogsBuilder, SamplesBuilder, SchemaHash, SealedBlock, Sealer,
     Severity, SpanRecord, SpansBuilder,
 };
 
 use crate::books::RecordBooks;
+use crate::span::Span;
 use crate::watch::Notice;
 
 /// When open blocks are sealed.
@@ -117,23 +118,17 @@ impl Collector {
         self.sample_books.taken += 1;
     }
 
-    pub(crate) fn span(
-        &mut self,
-        context: &TraceContext,
-        message: usize,
-        start_ns: i64,
-        clock: ClockSource,
-        now: BootNanos,
-        perform: &mut impl FnMut(Action),
-    ) {
+    /// What a block holds of a span. Its status, signals and links have no column yet.
+    pub(crate) fn span(&mut self, span: &Span, now: BootNanos, perform: &mut impl FnMut(Action)) {
         self.spans.push(SpanRecord {
-            trace_id: context.trace_id,
-            parent_span_id: context.span_id,
-            flags: context.flags.0,
-            start_ns,
-            duration_ns: 0,
-            clock,
-            message: message as u32,
+            trace_id: span.trace_id,
+            // The block's and OTLP's way of saying that a trace begins here.
+            parent_span_id: span.parent.unwrap_or_default(),
+            flags: span.flags.0,
+            start_ns: span.start.ns,
+            duration_ns: span.duration_ns,
+            clock: span.start.clock,
+            message: span.message,
         });
         self.span_books.taken += 1;
         self.opened.spans.get_or_insert(now);

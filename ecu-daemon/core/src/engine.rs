@@ -1,13 +1,14 @@
 //! The engine: frames and log records in, sealed blocks out.
 
+use can_decode::BootNanos;
 use can_decode::observe::Observer;
-use can_decode::{BootNanos, TraceError};
 use store::block::{LogRecord, SchemaHash, Sealer};
 
 use crate::books::{BusBooks, RecordBooks};
 use crate::catalog::Catalog;
 use crate::collect::{Action, Collector, Limits};
 use crate::record::FrameRecord;
+use crate::span::{self, Settings, SettingsError, Span, Tracer};
 use crate::watch::Watch;
 
 /// Why an engine did not give way to another one.
@@ -28,6 +29,7 @@ pub struct Engine {
     buses: Vec<BusBooks>,
     /// By bus; `None` for one that is not observed.
     watches: Vec<Option<Watch>>,
+    tracer: Tracer,
 }
 
 impl Engine {
@@ -45,7 +47,18 @@ impl Engine {
         let mut watches: Vec<_> =
             observers.into_iter().map(|observer| observer.map(Watch::new)).take(buses.len()).collect();
         watches.resize_with(buses.len(), || None);
-        Self { catalog, collector, buses, watches }
+        let tracer = Tracer::plain(&catalog);
+        Self { catalog, collector, buses, watches, tracer }
+    }
+
+    /// Makes spans as `settings` say. To be called before the first frame; without it there is a span for each frame whose
+    /// context, where the database has one, its sender sampled.
+    ///
+    /// # Errors
+    /// [`SettingsError`]; then nothing has changed.
+    pub fn trace(&mut self, settings: &Settings) -> Result<(), SettingsError> {
+        self.tracer = Tracer::new(settings, &self.catalog)?;
+        Ok(())
     }
 
     /// Takes a frame. `now` is the time of its arrival here, which ages the open blocks; the frame's own stamp may be
@@ -66,6 +79,9 @@ impl Engine {
             books.control += 1;
             return;
         }
+        let collector = &mut self.collector;
+        let mut sink = |span: &Span| collector.span(span, now, perform);
+        let carried = self.tracer.carry(record, now, &mut sink);
         let Some(index) = found else {
             books.unmatched += 1;
             return;
@@ -77,15 +93,10 @@ impl Engine {
         let decoded =
             tables.table.decode(index, frame, |signal, raw| collector.value(message, signal, raw.0));
         books.short += u64::from(decoded.short);
-        match tables.table.message(index).trace_context(frame) {
-            Some(Ok(context)) if context.flags.sampled() => {
-                collector.span(&context, message, record.stamp.ns, record.stamp.clock, now, perform);
-            }
-            // A message that may carry a context has zeros there when nothing is traced; the sender's decision not to
-            // sample is honoured.
-            Some(Ok(_) | Err(TraceError::ZeroTraceId)) | None => {}
-            Some(Err(_)) => books.contexts_malformed += 1,
-        }
+        let definition = tables.table.message(index);
+        let traced = span::Decoded { record, message, definition, carried, now };
+        let error = self.tracer.decoded(&traced, &mut |span| collector.span(span, now, perform));
+        books.contexts_malformed += u64::from(error.is_some());
     }
 
     /// Takes a log record.
@@ -95,12 +106,16 @@ impl Engine {
 
     /// Seals what has been open long enough. To be called a few times a second.
     pub fn tick(&mut self, now: BootNanos, perform: &mut impl FnMut(Action)) {
-        self.collector.tick(now, perform);
+        let collector = &mut self.collector;
+        self.tracer.tick(now, &mut |span| collector.span(span, now, perform));
+        collector.tick(now, perform);
     }
 
     /// Seals everything that is open.
     pub fn finish(&mut self, now: BootNanos, perform: &mut impl FnMut(Action)) {
-        self.collector.finish(now, perform);
+        let collector = &mut self.collector;
+        self.tracer.finish(&mut |span| collector.span(span, now, perform));
+        collector.finish(now, perform);
     }
 
     /// Gives way to `next`, which has taken nothing yet, between two frames: what is open is sealed under its own schema,
@@ -127,6 +142,7 @@ impl Engine {
         next.collector.sample_books = self.collector.sample_books;
         next.collector.span_books = self.collector.span_books;
         next.collector.log_books = self.collector.log_books;
+        next.tracer.go_on(&self.tracer.books());
         Ok(std::mem::replace(self, next))
     }
 
@@ -143,6 +159,11 @@ impl Engine {
     /// What the frames said of their senders, by bus; `None` for a bus that is not observed.
     pub fn watches(&self) -> &[Option<Watch>] {
         &self.watches
+    }
+
+    /// What became of trace contexts, requests and spans before they were collected.
+    pub const fn tracer(&self) -> &Tracer {
+        &self.tracer
     }
 
     /// What became of the samples.

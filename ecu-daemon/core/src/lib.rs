@@ -8,6 +8,7 @@ pub mod catalog;
 pub mod collect;
 pub mod engine;
 pub mod record;
+pub mod span;
 pub mod watch;
 
 pub use books::{BusBooks, RecordBooks};

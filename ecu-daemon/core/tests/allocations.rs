@@ -6,7 +6,11 @@ mod car;
 
 use std::alloc::System;
 
-use can_decode::{BootNanos, CanId, Frame};
+use can_decode::isotp::Channel;
+use can_decode::trace::classic::{self, Target};
+use can_decode::trace::{SpanIds, TraceFlags, payload};
+use can_decode::{BootNanos, CanId, Frame, FrameFlags, TraceContext};
+use ecu_core::span::{Answers, BusSettings, Conversation, Expectation, Pair, Settings};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 
 #[global_allocator]
@@ -30,6 +34,7 @@ fn a_warm_engine_allocates_per_block_and_not_per_frame() {
     // The bytes of a sealed block leave the engine, so they are new each time; nothing else is.
     assert_eq!(change.allocations, sealed, "{change:?}");
     observing_allocates_nothing();
+    tracing_allocates_nothing();
 }
 
 /// Not a test of its own: the allocator counts those of all threads.
@@ -59,4 +64,67 @@ fn observing_allocates_nothing() {
     assert_eq!(reports, 1, "the first damaged frame");
     let totals = engine.watches()[0].as_ref().unwrap().totals();
     assert_eq!((totals.ids, totals.not_observed), (64, 250 - 63));
+}
+
+const CONTEXTS: CanId = CanId::Standard(0x6A0);
+
+/// Requests with contexts on CAN FD, responses in classical frames with contexts ahead of them, and a diagnostic session.
+fn traced() -> ecu_core::Engine {
+    let mut engine = car::engine(100_000);
+    let expectation = Expectation { timeout_ns: 30_000_000, slow_ns: None };
+    let pair = Pair { request: 1, response: 0, key: None, failure: None, answers: Answers::All, expectation };
+    let channel: Channel = "7E0:7E8".parse().unwrap();
+    let conversation = Conversation { channel, message: 0, context: None, expectation };
+    let target = Target { context_id: CONTEXTS, tag: 0, id: car::SPEED, counter: None };
+    let bus =
+        BusSettings { classic: vec![target], conversations: vec![conversation], ..BusSettings::default() };
+    let settings = Settings {
+        buses: vec![bus],
+        pairs: vec![pair],
+        attributes: vec![(1, vec![0])],
+        waiting_max: 8,
+        roots: Some(1),
+        ..Settings::default()
+    };
+    engine.trace(&settings).unwrap();
+    engine
+}
+
+/// Not a test of its own, as above.
+fn tracing_allocates_nothing() {
+    let mut engine = traced();
+    let mut ids = SpanIds::new(5);
+    let mut spans_before = 0;
+    for round in 0..500_i64 {
+        // By then the open blocks have room for 1,024 spans and 512 rows of each message, and need no more to the end.
+        if round == 400 {
+            spans_before = engine.spans().taken;
+        }
+        let context = TraceContext::new([round as u8 | 1; 16], ids.next_id(), TraceFlags(1)).unwrap();
+        let mut request = [0; 32];
+        payload::write(&mut request, 7, &context).unwrap();
+        let answering = context.child(ids.next_id()).unwrap();
+        let mut frames = vec![Frame::fd(car::BRAKE, FrameFlags::BRS, &request).unwrap()];
+        // Every third request is not answered and times out; some responses have a damaged context.
+        if round % 3 > 0 {
+            let mut parts = classic::write(&answering, car::SPEED, 0, 0);
+            parts[1][3] ^= u8::from(round % 5 == 0);
+            frames.extend(parts.iter().map(|part| Frame::classic(CONTEXTS, part).unwrap()));
+            frames.push(Frame::classic(car::SPEED, &[1, 0, 0, 0]).unwrap());
+        }
+        frames.push(Frame::classic(CanId::Standard(0x7E0), &[2, 0x3E, 0]).unwrap());
+        frames.push(Frame::classic(CanId::Standard(0x7E8), &[2, 0x7E, 0]).unwrap());
+        let made_here = Region::new(ALLOCATOR);
+        for (at, frame) in frames.iter().enumerate() {
+            let ns = (round * 50 + at as i64) * 1_000_000;
+            engine.frame(&car::record(*frame, ns), BootNanos(ns), &mut |_| panic!("no block is full"));
+        }
+        if round >= 400 {
+            let change = made_here.change();
+            assert_eq!((change.allocations, change.reallocations), (0, 0), "round {round}: {change:?}");
+        }
+    }
+    let books = engine.tracer().books();
+    assert!(books.spans.unanswered > 0 && books.spans.answered > 300, "{books:?}");
+    assert!(engine.spans().taken - spans_before > 150);
 }

@@ -4,6 +4,7 @@
 #[allow(dead_code, reason = "shared with the tests of what is observed")]
 mod car;
 
+use can_decode::trace::ContextCounts;
 use can_decode::{BootNanos, CanId, Frame, FrameFlags};
 use car::{BRAKE, SPEED, STRANGER, engine, record, replay_ms};
 use ecu_core::{Action, Engine};
@@ -31,11 +32,12 @@ fn log(severity: Severity) -> LogRecord {
     }
 }
 
-fn sampled(flags: u8) -> Frame {
+/// A frame with a context of the span that `span` makes up.
+fn traced(span: u8, flags: u8) -> Frame {
     let mut payload = [0; 32];
     payload[0] = 80;
     payload[7..23].fill(0xAB);
-    payload[23..31].fill(0xCD);
+    payload[23..31].fill(span);
     payload[31] = flags;
     Frame::fd(BRAKE, FrameFlags::BRS, &payload).unwrap()
 }
@@ -126,7 +128,9 @@ fn rows_without_values_are_bounded_too_and_logs_fit_their_block() {
 fn a_context_makes_a_span_if_its_sender_sampled_it() {
     let mut engine = engine(1000);
     let mut blocks = Vec::new();
-    for frame in [sampled(1), sampled(3), sampled(0), Frame::fd(BRAKE, FrameFlags::BRS, &[0; 32]).unwrap()] {
+    let untraced = Frame::fd(BRAKE, FrameFlags::BRS, &[0; 32]).unwrap();
+    // The last one is the first one again.
+    for frame in [traced(0xCD, 1), traced(0xCE, 3), traced(0xCF, 0), untraced, traced(0xCD, 1)] {
         engine.frame(&record(frame, 42_000), BootNanos(0), &mut step(&mut blocks));
     }
     // Cut off before the context: the signals count, the context is malformed.
@@ -134,7 +138,12 @@ fn a_context_makes_a_span_if_its_sender_sampled_it() {
     engine.frame(&record(cut, 0), BootNanos(0), &mut step(&mut blocks));
     assert_eq!(engine.spans().taken, 2);
     assert_eq!(engine.buses()[0].contexts_malformed, 1);
-    assert_eq!(engine.buses()[0].decoded, 5);
+    assert_eq!(engine.buses()[0].decoded, 6);
+    let books = engine.tracer().books();
+    let contexts =
+        ContextCounts { valid: 3, absent: 1, truncated: 1, repeated: 1, ..ContextCounts::default() };
+    assert_eq!(books.contexts, contexts);
+    assert_eq!((books.sampling.kept, books.sampling.unsampled), (2, 1));
     engine.tick(BootNanos(1_000 * MS), &mut step(&mut blocks));
     let (_, Records::Spans(spans)) = open(blocks[0].bytes()).unwrap() else { panic!("no spans") };
     assert_eq!((spans[0].trace_id, spans[0].parent_span_id), ([0xAB; 16], [0xCD; 8]));

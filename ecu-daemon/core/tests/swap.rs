@@ -5,9 +5,10 @@
 #[allow(dead_code, reason = "shared with the engine's tests")]
 mod car;
 
-use can_decode::{BootNanos, Frame};
+use can_decode::{BootNanos, Frame, FrameFlags};
 use car::{BRAKE, SPEED, STRANGER, engine, foreign, record, replay_ms, revised};
 use ecu_core::engine::SwapError;
+use ecu_core::span::{Answers, Expectation, Pair, Settings};
 use ecu_core::{Action, Engine};
 use proptest::prelude::*;
 use store::block::{Identity, LogRecord, Records, SchemaHash, SealedBlock, Severity, open};
@@ -135,4 +136,36 @@ fn what_was_observed_begins_anew_and_comes_back() {
     // Half an hour later by the stamps: nobody is late who was never seen before.
     replay_ms(&mut engine, 1_800_000..1_800_100, &mut |_| {});
     assert_eq!((observed(&engine).frames, observed(&engine).late), (100, 0));
+}
+
+#[test]
+fn requests_that_wait_end_with_the_engine_that_took_them_and_the_books_go_on() {
+    let pair = Pair {
+        request: 1,
+        response: 0,
+        key: None,
+        failure: None,
+        answers: Answers::Oldest,
+        expectation: Expectation::default(),
+    };
+    let mut engine = engine(1000);
+    engine.trace(&Settings { pairs: vec![pair], ..Settings::default() }).unwrap();
+    let mut payload = [0; 32];
+    payload[7..32].fill(1);
+    let asks = Frame::fd(BRAKE, FrameFlags::BRS, &payload).unwrap();
+    let mut blocks = Vec::new();
+    engine.frame(&record(asks, 5), BootNanos(0), &mut step(&mut blocks));
+    assert_eq!((engine.tracer().waiting(), engine.spans().taken), (1, 0));
+    let before = engine.swap(revised(1000), BootNanos(0), &mut step(&mut blocks)).unwrap();
+    let spans: Vec<_> = blocks
+        .iter()
+        .filter_map(|block| match open(block.bytes()) {
+            Ok((header, Records::Spans(spans))) => Some((header.schema, spans)),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(spans.len(), 1);
+    assert_eq!((spans[0].0, spans[0].1.len(), spans[0].1[0].start_ns), (before.schema(), 1, 5));
+    assert_eq!((engine.tracer().waiting(), engine.tracer().books()), (0, before.tracer().books()));
+    assert_eq!(engine.tracer().books().spans.ended, 1);
 }
