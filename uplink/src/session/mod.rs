@@ -1,0 +1,487 @@
+//! The uplink as one state machine: what happened goes in, what to do comes out.
+//!
+//! ```text
+//! ring ── Lease ──▶ Offer<T> ── ready ── Parcel<T> ── Publish ──▶ broker
+//!   ▲                                       │
+//!   └── Ack │ Release │ SetAside ◀── Acked │ Refused │ Closed
+//! ```
+//! `T` is the caller's permission to send a block, such as the ring's lease with its bytes. It is never copied: each
+//! goes out once, in [`Action::Ack`], [`Action::Release`] or [`Action::SetAside`]. The session reads no clock and does
+//! no I/O; [`crate::budget::Now`] comes with every event.
+
+mod sending;
+mod settings;
+
+use core::time::Duration;
+use std::collections::{BTreeMap, VecDeque};
+
+use store::block::{Class, Identity};
+
+use crate::budget::{Budget, BudgetState, Now, Permit};
+use crate::link::{Link, LinkState};
+use crate::pace::{Pace, Stamp};
+use crate::refusal::{Failure, Refusal, Verdict};
+use crate::schedule::{CLASSES, Order, Scheduler, Waiting};
+use crate::suspects::{Judgement, Suspects};
+use crate::window::{Conditions, Network};
+
+pub use settings::{BrokerLimits, Settings};
+
+/// A leased block.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Offer<T> {
+    /// Which block.
+    pub identity: Identity,
+    /// Its length.
+    pub bytes: usize,
+    /// The permission to send it.
+    pub token: T,
+}
+
+/// Blocks of one class that travel in one packet.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Parcel<T> {
+    number: u64,
+    /// The class of all of them.
+    pub class: Class,
+    /// In order.
+    pub blocks: Vec<Offer<T>>,
+    /// Message expiry interval to send with it.
+    pub expiry: Option<Duration>,
+}
+
+/// What happened.
+#[derive(Debug)]
+pub enum Event<T> {
+    /// Time passed, or [`Step::wake_at`] has come.
+    Tick,
+    /// The ring has changed: what waits of each class, without what is leased.
+    Waiting([Waiting; CLASSES]),
+    /// Answer to [`Action::Lease`]; possibly nothing, possibly of another class than asked for.
+    Leased(Class, Vec<Offer<T>>),
+    /// Something about the surroundings is different, or a minute has passed.
+    Conditions(Conditions),
+    /// CONNACK: accepted.
+    Connected {
+        /// Whether the broker remembers this client.
+        session_present: bool,
+        /// What it allows.
+        limits: BrokerLimits,
+    },
+    /// The connection is over, or was not made.
+    Closed {
+        /// How long the reason may last.
+        failure: Failure,
+        /// What was not acknowledged, in the order of sending.
+        parcels: Vec<Parcel<T>>,
+    },
+    /// PUBACK: the broker has it.
+    Acked(Parcel<T>),
+    /// PUBACK: the broker does not take it.
+    Refused(Parcel<T>, Refusal),
+    /// The edge could not hand it to the connection.
+    Unsent(Parcel<T>),
+    /// Something else was answered after this long, such as a status or a ping.
+    Heard(Duration),
+    /// Bytes went over the wire that the session did not order: pings, statuses, schemas, what came down, and what the
+    /// kernel retransmitted (`tcpi_bytes_retrans`).
+    Spent(u64),
+    /// The budget is on the card.
+    BudgetSaved(BudgetState),
+}
+
+/// What to do.
+#[derive(Debug)]
+pub enum Action<T> {
+    /// Connect; answer [`Event::Connected`] or [`Event::Closed`].
+    Connect,
+    /// Give the connection up; answer [`Event::Closed`].
+    Disconnect(Why),
+    /// Publish the status, and what else is retained.
+    Greet {
+        /// Whether the broker may lack the retained messages.
+        retained: bool,
+        /// Whether it has forgotten what it acknowledged: offer that again.
+        reoffer: bool,
+    },
+    /// Lease blocks; answer [`Event::Leased`].
+    Lease {
+        /// Of this class.
+        class: Class,
+        /// In this order.
+        order: Order,
+        /// At most this many bytes; one block may be larger.
+        bytes_max: usize,
+        /// At most this many.
+        blocks_max: usize,
+    },
+    /// Publish; answer [`Event::Acked`], [`Event::Refused`], [`Event::Unsent`], or give it with [`Event::Closed`].
+    Publish(Parcel<T>),
+    /// The broker has these.
+    Ack(Vec<T>),
+    /// These wait again.
+    Release(Vec<T>),
+    /// This will not go: keep it out of the way, and say so.
+    SetAside(Offer<T>, Aside),
+    /// Write it to the card; answer [`Event::BudgetSaved`].
+    SaveBudget(BudgetState),
+}
+
+/// Why a connection is given up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Why {
+    /// No CONNACK.
+    #[error("the broker does not answer CONNECT")]
+    NoConnack,
+    /// No PUBACK.
+    #[error("the broker acknowledges nothing")]
+    Silent,
+    /// Packet ids are in disorder.
+    #[error("the broker says that a packet id is in use")]
+    PacketIds,
+    /// Nothing may be spent any more, not even on pings.
+    #[error("the byte budget is spent")]
+    Budget,
+    /// The interface went.
+    #[error("there is no route")]
+    NoRoute,
+}
+
+/// Why a block is set aside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Aside {
+    /// Too large for the broker.
+    #[error("a packet of {packet} bytes is above the broker's limit of {limit}; raise it (Mosquitto: max_packet_size)")]
+    Oversize {
+        /// Bytes of the smallest packet with it.
+        packet: u64,
+        /// The broker's limit.
+        limit: u64,
+    },
+    /// Refused alone, again and again.
+    #[error("refused alone again and again while others were taken: {0}")]
+    Refused(Refusal),
+    /// Connections broke on it, again and again.
+    #[error("connections broke when it was sent, while others were taken")]
+    Breaks,
+}
+
+/// What to do, and when to come again.
+#[derive(Debug)]
+pub struct Step<T> {
+    /// In this order.
+    pub actions: Vec<Action<T>>,
+    /// `CLOCK_BOOTTIME` at which [`Event::Tick`] is due, if nothing happens before.
+    pub wake_at: Option<Duration>,
+}
+
+/// What the session did, for metrics. Of blocks: published = acked + refused + returned + under way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Blocks handed to the connection.
+    pub published: u64,
+    /// Blocks acknowledged.
+    pub acked: u64,
+    /// Blocks in refused batches.
+    pub refused: u64,
+    /// Blocks under way when a connection ended.
+    pub returned: u64,
+    /// Blocks set aside.
+    pub set_aside: u64,
+    /// Connections asked for.
+    pub connects: u64,
+    /// Bytes on the wire, as estimated and as told.
+    pub wire_bytes: u64,
+}
+
+#[derive(Debug)]
+struct Flying {
+    stamp: Stamp,
+    bytes: u64,
+    wire_bytes: u64,
+    blocks: u64,
+    deadline: Duration,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Pause {
+    until: Duration,
+    /// Its length; nothing when the class is not paused.
+    length: Duration,
+}
+
+/// The state machine. See the module's text.
+#[derive(Debug)]
+pub struct Session<T> {
+    settings: Settings,
+    scheduler: Scheduler,
+    link: Link,
+    pace: Pace,
+    budget: Budget,
+    suspects: Suspects,
+    conditions: Conditions,
+    limits: BrokerLimits,
+    waiting: [Waiting; CLASSES],
+    /// Leased and not yet sent; at most one lease's worth of a class, and a few suspects.
+    ready: [VecDeque<Offer<T>>; CLASSES],
+    /// A lease was asked for and not yet answered.
+    leasing: Option<Class>,
+    flight: BTreeMap<u64, Flying>,
+    next_number: u64,
+    paused: [Pause; CLASSES],
+    /// The end of the connection was asked for.
+    closing: Option<Why>,
+    saving: bool,
+    had_session: bool,
+    /// Whether anything was acknowledged on this connection.
+    carried: bool,
+    counts: Counts,
+}
+
+impl<T> Session<T> {
+    /// Down. `seed` is for jitter; a fleet's members must not share it. `had_session`: whether this vehicle's process
+    /// was connected before, so that a broker without a session has lost something.
+    pub fn new(settings: Settings, budget: Budget, seed: u64, had_session: bool, now: Now) -> Self {
+        Self {
+            scheduler: Scheduler::new(settings.policies.clone()),
+            link: Link::new(settings.patience, seed, now.boottime),
+            settings,
+            pace: Pace::default(),
+            budget,
+            suspects: Suspects::default(),
+            conditions: Conditions::default(),
+            limits: BrokerLimits::default(),
+            waiting: [Waiting::default(); CLASSES],
+            ready: core::array::from_fn(|_| VecDeque::new()),
+            leasing: None,
+            flight: BTreeMap::new(),
+            next_number: 0,
+            paused: [Pause::default(); CLASSES],
+            closing: None,
+            saving: false,
+            had_session,
+            carried: false,
+            counts: Counts::default(),
+        }
+    }
+
+    /// Takes in what happened and says what to do.
+    pub fn step(&mut self, now: Now, event: Event<T>) -> Step<T> {
+        let mut actions = Vec::new();
+        self.budget.advance(now);
+        self.take_in(now.boottime, event, &mut actions);
+        let wake_at = self.go_on(now.boottime, &mut actions);
+        Step { actions, wake_at }
+    }
+
+    /// How the link is.
+    pub fn link(&self, now: Duration) -> LinkState {
+        self.link.state(now)
+    }
+
+    /// The estimate of rate and round trip.
+    pub const fn pace(&self) -> &Pace {
+        &self.pace
+    }
+
+    /// The account. At an orderly stop, keep [`Budget::close`].
+    pub const fn budget(&self) -> &Budget {
+        &self.budget
+    }
+
+    /// What was done so far.
+    pub const fn counts(&self) -> &Counts {
+        &self.counts
+    }
+
+    /// Packets under way.
+    pub fn in_flight(&self) -> usize {
+        self.flight.len()
+    }
+
+    /// Whether nothing is leased or under way, so that it could end.
+    pub fn is_idle(&self) -> bool {
+        self.flight.is_empty() && self.leasing.is_none() && self.ready.iter().all(VecDeque::is_empty)
+    }
+
+    /// Gives back what was leased and not sent, to stop.
+    pub fn stop(&mut self) -> Vec<T> {
+        self.ready.iter_mut().flat_map(core::mem::take).map(|offer| offer.token).collect()
+    }
+
+    fn take_in(&mut self, now: Duration, event: Event<T>, actions: &mut Vec<Action<T>>) {
+        match event {
+            Event::Tick => {}
+            Event::Waiting(waiting) => self.waiting = waiting,
+            Event::Leased(class, blocks) => self.leased(class, blocks, actions),
+            Event::Conditions(conditions) => {
+                self.conditions = conditions;
+                if self.link.interface(now, conditions.network != Network::None) {
+                    self.close(Why::NoRoute, actions);
+                }
+            }
+            Event::Connected { session_present, limits } => {
+                self.link.connected();
+                (self.limits, self.carried) = (limits, false);
+                let reoffer = self.had_session && !session_present;
+                let retained = reoffer || !self.had_session;
+                self.had_session = true;
+                actions.push(Action::Greet { retained, reoffer });
+            }
+            Event::Closed { failure, parcels } => self.closed(now, failure, parcels, actions),
+            Event::Acked(parcel) => self.acked(now, parcel, actions),
+            Event::Refused(parcel, refusal) => self.refused(now, parcel, refusal, actions),
+            Event::Unsent(parcel) => {
+                if let Some(flying) = self.flight.remove(&parcel.number) {
+                    self.counts.published -= flying.blocks;
+                }
+                actions.push(Action::Release(tokens(parcel.blocks)));
+            }
+            Event::Heard(rtt) => {
+                if self.link.is_up() {
+                    self.link.acked(rtt);
+                }
+            }
+            Event::Spent(bytes) => self.spend(bytes),
+            Event::BudgetSaved(state) => {
+                self.saving = false;
+                self.budget.saved(&state);
+            }
+        }
+    }
+
+    fn spend(&mut self, bytes: u64) {
+        self.counts.wire_bytes += bytes;
+        self.budget.spend(bytes);
+    }
+
+    fn close(&mut self, why: Why, actions: &mut Vec<Action<T>>) {
+        if self.closing.is_none() {
+            self.closing = Some(why);
+            actions.push(Action::Disconnect(why));
+        }
+    }
+
+    fn leased(&mut self, class: Class, blocks: Vec<Offer<T>>, actions: &mut Vec<Action<T>>) {
+        if let Some(asked) = self.leasing.take()
+            && (blocks.is_empty() || asked != class)
+        {
+            // Nothing of what was counted is to be had now; the ring's next word will say.
+            self.waiting[asked as usize] = Waiting::default();
+        }
+        let waiting = &mut self.waiting[class as usize];
+        for offer in blocks {
+            waiting.blocks = waiting.blocks.saturating_sub(1);
+            waiting.bytes = waiting.bytes.saturating_sub(offer.bytes as u64);
+            let packet = self.settings.packet_bytes(core::iter::once(offer.bytes), class, false);
+            if packet > self.limits.packet_bytes_max {
+                self.counts.set_aside += 1;
+                let limit = self.limits.packet_bytes_max;
+                actions.push(Action::SetAside(offer, Aside::Oversize { packet, limit }));
+            } else {
+                self.ready[class as usize].push_back(offer);
+            }
+        }
+    }
+
+    fn acked(&mut self, now: Duration, parcel: Parcel<T>, actions: &mut Vec<Action<T>>) {
+        self.carried = true;
+        self.paused[parcel.class as usize] = Pause::default();
+        self.suspects.acked(parcel.blocks.iter().map(|offer| &offer.identity));
+        if let Some(flying) = self.flight.remove(&parcel.number) {
+            let rtt = self.pace.acked(now, flying.stamp);
+            if self.link.is_up() {
+                self.link.acked(rtt);
+            }
+        }
+        self.counts.acked += parcel.blocks.len() as u64;
+        actions.push(Action::Ack(tokens(parcel.blocks)));
+    }
+
+    fn refused(&mut self, now: Duration, parcel: Parcel<T>, refusal: Refusal, actions: &mut Vec<Action<T>>) {
+        // An answer all the same: the link carries.
+        self.carried = true;
+        if let Some(flying) = self.flight.remove(&parcel.number) {
+            let rtt = self.pace.acked(now, flying.stamp);
+            if self.link.is_up() {
+                self.link.acked(rtt);
+            }
+        }
+        self.counts.refused += parcel.blocks.len() as u64;
+        match refusal.verdict() {
+            Verdict::Later { first, cap } => self.pause(now, parcel.class, first, cap),
+            Verdict::Slower { first, cap } => {
+                self.pause(now, parcel.class, first, cap);
+                self.pace.lost(1);
+            }
+            Verdict::Reconnect => self.close(Why::PacketIds, actions),
+            Verdict::Suspect => {
+                self.pause(now, parcel.class, Duration::from_millis(500), Duration::from_secs(60));
+                let identities: Vec<Identity> = parcel.blocks.iter().map(|offer| offer.identity).collect();
+                if self.suspects.refused(&identities) == Judgement::SetAside {
+                    self.set_aside(parcel.blocks, Aside::Refused(refusal), actions);
+                    return;
+                }
+            }
+        }
+        actions.push(Action::Release(tokens(parcel.blocks)));
+    }
+
+    fn set_aside(&mut self, blocks: Vec<Offer<T>>, why: Aside, actions: &mut Vec<Action<T>>) {
+        self.counts.set_aside += blocks.len() as u64;
+        actions.extend(blocks.into_iter().map(|offer| Action::SetAside(offer, why)));
+    }
+
+    /// Refusals that come while a class is paused already were under way before and lengthen nothing.
+    fn pause(&mut self, now: Duration, class: Class, first: Duration, cap: Duration) {
+        let pause = &mut self.paused[class as usize];
+        if now >= pause.until {
+            pause.length = (pause.length * 2).clamp(first, cap);
+            pause.until = now + pause.length;
+        }
+    }
+
+    fn closed(
+        &mut self,
+        now: Duration,
+        failure: Failure,
+        parcels: Vec<Parcel<T>>,
+        actions: &mut Vec<Action<T>>,
+    ) {
+        let why = self.closing.take();
+        let under_way: u64 = self.flight.values().map(|flying| flying.bytes).sum();
+        self.counts.returned += parcels.iter().map(|parcel| parcel.blocks.len() as u64).sum::<u64>();
+        self.flight.clear();
+        self.pace.lost(under_way);
+        if why == Some(Why::Budget) {
+            let wait = match self.budget.permit(Class::Critical, self.settings.wire.connect(), 0) {
+                Permit::After(wait) => wait,
+                Permit::Granted | Permit::Save(_) => Duration::ZERO,
+            };
+            self.link.rest(now + wait);
+        } else {
+            self.link.lost(now, failure);
+        }
+        let mut returned: Vec<T> = self.stop();
+        let mut parcels = parcels.into_iter();
+        if !self.carried
+            && why.is_none_or(|why| why == Why::Silent)
+            && let Some(first) = parcels.next()
+        {
+            let identities: Vec<Identity> = first.blocks.iter().map(|offer| offer.identity).collect();
+            if self.suspects.broke(&identities) == Judgement::SetAside {
+                self.set_aside(first.blocks, Aside::Breaks, actions);
+            } else {
+                returned.extend(tokens(first.blocks));
+            }
+        }
+        returned.extend(parcels.flat_map(|parcel| tokens(parcel.blocks)));
+        if !returned.is_empty() {
+            actions.push(Action::Release(returned));
+        }
+    }
+}
+
+fn tokens<T>(blocks: Vec<Offer<T>>) -> Vec<T> {
+    blocks.into_iter().map(|offer| offer.token).collect()
+}
