@@ -195,13 +195,7 @@ impl Budget {
                 wait = Duration::from_secs_f64(missing / rate.max(1) as f64) + Duration::from_millis(1);
             }
         }
-        for (sum, limit) in [(&self.day, self.limits.day), (&self.month, self.limits.month)] {
-            if let Some(limit) = limit
-                && sum.spent().saturating_add(bytes).saturating_add(risk) > self.share(limit, class)
-            {
-                wait = wait.max(sum.until_next());
-            }
-        }
+        wait = wait.max(self.wait_for_sums(class, bytes.saturating_add(risk)));
         if wait > Duration::ZERO {
             Permit::After(wait)
         } else if self.saves() && bytes.saturating_add(risk) > self.ahead {
@@ -209,6 +203,22 @@ impl Budget {
         } else {
             Permit::Granted
         }
+    }
+
+    /// Whether `bytes` that nobody asks for still fit into day and month.
+    pub fn permit_unasked(&self, bytes: u64) -> Permit {
+        match self.wait_for_sums(Class::Critical, bytes) {
+            Duration::ZERO => Permit::Granted,
+            wait => Permit::After(wait),
+        }
+    }
+
+    fn wait_for_sums(&self, class: Class, bytes: u64) -> Duration {
+        let sums = [(&self.day, self.limits.day), (&self.month, self.limits.month)];
+        let exceeded = sums.into_iter().filter(|(sum, limit)| {
+            limit.is_some_and(|limit| sum.spent().saturating_add(bytes) > self.share(limit, class))
+        });
+        exceeded.map(|(sum, _)| sum.until_next()).max().unwrap_or_default()
     }
 
     fn share(&self, limit: u64, class: Class) -> u64 {

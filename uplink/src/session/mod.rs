@@ -27,6 +27,9 @@ use crate::window::{Conditions, Network};
 
 pub use settings::{BrokerLimits, Settings};
 
+/// What a broker acknowledged this shortly before the last acknowledgement may not yet have been with a gateway.
+const REOFFER: Duration = Duration::from_secs(60);
+
 /// A leased block.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Offer<T> {
@@ -101,8 +104,8 @@ pub enum Action<T> {
     Greet {
         /// Whether the broker may lack the retained messages.
         retained: bool,
-        /// Whether it has forgotten what it acknowledged: offer that again.
-        reoffer: bool,
+        /// It has forgotten what it acknowledged: offer again what it did since this time.
+        reoffer_since: Option<Duration>,
     },
     /// Lease blocks; answer [`Event::Leased`].
     Lease {
@@ -233,6 +236,8 @@ pub struct Session<T> {
     closing: Option<Why>,
     saving: bool,
     had_session: bool,
+    /// The last acknowledgement.
+    acked_at: Option<Duration>,
     /// Whether anything was acknowledged on this connection.
     carried: bool,
     counts: Counts,
@@ -260,6 +265,7 @@ impl<T> Session<T> {
             closing: None,
             saving: false,
             had_session,
+            acked_at: None,
             carried: false,
             counts: Counts::default(),
         }
@@ -323,10 +329,12 @@ impl<T> Session<T> {
             Event::Connected { session_present, limits } => {
                 self.link.connected();
                 (self.limits, self.carried) = (limits, false);
-                let reoffer = self.had_session && !session_present;
-                let retained = reoffer || !self.had_session;
+                let retained = !(self.had_session && session_present);
+                // Counted from the last acknowledgement, not from now: the broker may have been away for long.
+                let reoffer_since = (self.had_session && !session_present)
+                    .then(|| self.acked_at.unwrap_or(now).saturating_sub(REOFFER));
                 self.had_session = true;
-                actions.push(Action::Greet { retained, reoffer });
+                actions.push(Action::Greet { retained, reoffer_since });
             }
             Event::Closed { failure, parcels } => self.closed(now, failure, parcels, actions),
             Event::Acked(parcel) => self.acked(now, parcel, actions),
@@ -385,7 +393,7 @@ impl<T> Session<T> {
     }
 
     fn acked(&mut self, now: Duration, parcel: Parcel<T>, actions: &mut Vec<Action<T>>) {
-        self.carried = true;
+        (self.carried, self.acked_at) = (true, Some(now));
         self.paused[parcel.class as usize] = Pause::default();
         self.suspects.acked(parcel.blocks.iter().map(|offer| &offer.identity));
         if let Some(flying) = self.flight.remove(&parcel.number) {

@@ -73,11 +73,8 @@ impl<T> Session<T> {
             self.close(Why::NoConnack, actions);
         } else if self.flight.values().any(|flying| flying.deadline <= now) {
             self.close(Why::Silent, actions);
-        } else if self.link.is_up() && self.flight.is_empty() {
-            let ping = self.settings.wire.ping();
-            if let Permit::After(_) = self.budget.permit(Class::Critical, ping, ping) {
-                self.close(Why::Budget, actions);
-            }
+        } else if self.link.is_up() && self.is_spent() {
+            self.close(Why::Budget, actions);
         } else if self.link.due(now) && self.is_wanted() {
             let class = if self.waits(Class::Critical) { Class::Critical } else { Class::Live };
             let bytes = self.settings.wire.connect();
@@ -96,6 +93,12 @@ impl<T> Session<T> {
             }
         }
         self.link.wake_at().filter(|at| *at > now)
+    }
+
+    /// Whether not even what happens unasked, pings or retransmissions of what is under way, may go any more.
+    fn is_spent(&self) -> bool {
+        let ping = if self.flight.is_empty() { self.settings.wire.ping() } else { 0 };
+        matches!(self.budget.permit_unasked(2 * ping), Permit::After(_))
     }
 
     fn is_wanted(&self) -> bool {
@@ -204,8 +207,8 @@ impl<T> Session<T> {
         let bytes =
             self.settings.packet_bytes(blocks.iter().map(|offer| offer.bytes), class, expiry.is_some());
         let wire_bytes = self.settings.wire.publish(bytes);
-        // All that is under way may have to be sent again, and must still fit.
-        let risk = wire_bytes + self.flight.values().map(|flying| flying.wire_bytes).sum::<u64>();
+        // All that is under way may have to be sent twice more, and must still fit.
+        let risk = 2 * (wire_bytes + self.flight.values().map(|flying| flying.wire_bytes).sum::<u64>());
         match self.budget.permit(class, wire_bytes, risk) {
             Permit::Granted => {}
             wait => {
