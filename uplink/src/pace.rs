@@ -231,13 +231,14 @@ mod tests {
             }
             (longest, bytes) = (longest.max(took), bytes + stamp.bytes);
         }
-        (longest, bytes as f64 / (now - began).as_secs_f64() / rate)
+        (longest, bytes as f64 / now.saturating_sub(began).as_secs_f64() / rate)
     }
 
     #[test]
     fn fills_the_pipe_and_no_more() {
         let ms = Duration::from_millis;
-        for (rate, rtt) in [(6250.0, ms(600)), (1200.0, ms(1500)), (125_000.0, ms(80)), (1_250_000.0, ms(20))] {
+        for (rate, rtt) in [(6250.0, ms(600)), (1200.0, ms(1500)), (125_000.0, ms(80)), (1_250_000.0, ms(20))]
+        {
             let mut pace = Pace::default();
             let (longest, used) = run(&mut pace, rate, rtt, 4000);
             assert!(used > 0.95, "{rate} B/s, {rtt:?}: {used}");

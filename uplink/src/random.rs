@@ -1,6 +1,6 @@
 //! Randomness as an input: a seed at the start, the same sequence ever after.
 
-/// SplitMix64 (Steele, Lea, Flood 2014): enough for jitter; not for secrets.
+/// `SplitMix64` (Steele, Lea, Flood 2014): enough for jitter; not for secrets.
 #[derive(Clone, Debug)]
 pub struct Random(u64);
 

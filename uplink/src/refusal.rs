@@ -75,7 +75,9 @@ impl Refusal {
             Self::UNSPECIFIED => "the broker refuses it without saying why; see the broker's log",
             Self::IMPLEMENTATION => "the broker refuses it for a reason of its own; see the broker's log",
             Self::NOT_AUTHORIZED => "not authorised to publish here; see the broker's access list",
-            Self::TOPIC_NAME_INVALID => "the broker does not accept the topic; see `prefix` and its access list",
+            Self::TOPIC_NAME_INVALID => {
+                "the broker does not accept the topic; see `prefix` and its access list"
+            }
             Self::PACKET_ID_IN_USE => "the packet id is in use; connecting anew",
             Self::QUOTA_EXCEEDED => "the broker's quota is exceeded; sending more slowly",
             Self::PAYLOAD_FORMAT_INVALID => "the broker finds the payload invalid",

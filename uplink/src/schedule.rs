@@ -120,8 +120,9 @@ impl Scheduler {
 
     /// The class to go next of those that wait and for which `may_go` holds.
     pub fn choose(&self, waiting: &[Waiting; CLASSES], may_go: impl Fn(Class) -> bool) -> Option<Class> {
-        let ready =
-            || Class::ALL.iter().copied().filter(|&class| waiting[class as usize].blocks > 0 && may_go(class));
+        let ready = || {
+            Class::ALL.iter().copied().filter(|&class| waiting[class as usize].blocks > 0 && may_go(class))
+        };
         if ready().next() == Some(Class::Critical) {
             return Some(Class::Critical);
         }
@@ -132,7 +133,7 @@ impl Scheduler {
         // The number at the end makes equals stable: the more worthy class first.
         ready().min_by_key(|&class| {
             let (policy, waiting) = (self.policies.of(class), &waiting[class as usize]);
-            let worth = u128::from(policy.worth) * u128::from(waiting.records) << 32;
+            let worth = (u128::from(policy.worth) * u128::from(waiting.records)) << 32;
             (policy.rank, Reverse(worth / u128::from(waiting.bytes.max(1))), class)
         })
     }

@@ -141,7 +141,8 @@ mod tests {
             let start = queue.iter().position(|block| !suspects.waits(block)).unwrap_or(0);
             let mut batch: Vec<Identity> = Vec::new();
             for block in &queue[start..] {
-                let together = batch.iter().chain([block]).map(|block| suspects.together(block)).min().unwrap();
+                let together =
+                    batch.iter().chain([block]).map(|block| suspects.together(block)).min().unwrap();
                 if batch.len() >= together {
                     break;
                 }

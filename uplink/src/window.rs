@@ -109,8 +109,7 @@ impl Window {
             Network::Wifi | Network::Ethernet => true,
             Network::Unknown | Network::Cellular => !self.unmetered,
         };
-        let hours =
-            self.hours.is_none_or(|hours| now.minute.is_some_and(|minute| hours.contain(minute)));
+        let hours = self.hours.is_none_or(|hours| now.minute.is_some_and(|minute| hours.contain(minute)));
         network && hours && (!self.charging || now.charging == Some(true))
     }
 }
@@ -128,7 +127,9 @@ mod tests {
         }
         assert!(night.contain(22 * 60) && night.contain(0) && !night.contain(6 * 60));
         assert_eq!(night.to_string(), "22:00-06:00");
-        for text in ["", "22:00", "22-06", "24:00-06:00", "22:60-06:00", "1:00-2:00", "06:00-06:00", "+1:00-02:00"] {
+        for text in
+            ["", "22:00", "22-06", "24:00-06:00", "22:60-06:00", "1:00-2:00", "06:00-06:00", "+1:00-02:00"]
+        {
             assert!(text.parse::<Hours>().unwrap_err().to_string().contains("HH:MM"), "{text}");
         }
     }

@@ -62,11 +62,7 @@ impl Wire {
     pub const fn connect(self) -> u64 {
         // SYN, SYN-ACK, ACK; FIN and ACK either way. SYNs carry up to 20 bytes of options instead of 12.
         let tcp = 7 * self.headers() + 16;
-        let tls = if self.tls {
-            self.one_way(HANDSHAKE_SENT) + self.one_way(HANDSHAKE_RECEIVED)
-        } else {
-            0
-        };
+        let tls = if self.tls { self.one_way(HANDSHAKE_SENT) + self.one_way(HANDSHAKE_RECEIVED) } else { 0 };
         tcp + tls + self.one_way(CONNECT) + self.one_way(CONNACK)
     }
 }

@@ -118,7 +118,9 @@ fn time_that_the_machine_was_off_counts_when_both_clocks_agree() {
     assert!(!refilled_after(Some(EPOCH), |seconds| Some(EPOCH - DAY + seconds)), "wall clock went back");
     assert!(!refilled_after(Some(EPOCH), |seconds| Some(back + seconds * 60)), "wall clock runs away");
     assert!(
-        !refilled_after(Some(EPOCH), |seconds| Some(EPOCH + 100 + seconds + if seconds > 40 { 2 * DAY } else { 0 })),
+        !refilled_after(Some(EPOCH), |seconds| Some(
+            EPOCH + 100 + seconds + if seconds > 40 { 2 * DAY } else { 0 }
+        )),
         "wall clock jumped a moment ago"
     );
 }

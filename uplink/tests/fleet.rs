@@ -70,9 +70,12 @@ fn no_storm_when_the_broker_of_a_fleet_returns() {
         let broker = Broker { accepts, down: 200, up: 200 + away };
         let outcome = run(broker, 60, 200 + away + 900);
         let back = outcome.all_back.map(|second| second - 200 - away);
-        println!("away {away} s, {accepts} a second: at most {} a second, all back after {back:?} s", outcome.peak);
-        assert!(outcome.peak < 450, "away {away}: {}", outcome.peak);
-        let allowed = if accepts == 100 { 600 } else { 125 };
+        println!(
+            "away {away} s, {accepts} a second: at most {} a second, all back after {back:?} s",
+            outcome.peak
+        );
+        assert!(outcome.peak < 800, "away {away}: {}", outcome.peak);
+        let allowed = if accepts == 100 { 600 } else { 150 };
         assert!(back.is_some_and(|seconds| seconds <= allowed), "away {away}: {back:?}");
     }
 }

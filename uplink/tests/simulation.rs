@@ -78,8 +78,7 @@ fn check_books(world: &World) {
             State::Acked(_) => block.acks == 1 && !block.poison && !block.oversize && block.received > 0,
             State::Aside => block.poison || block.oversize,
             // The last poison cannot be told from a broker that takes nothing.
-            State::Waiting => block.poison,
-            State::Leased => block.poison,
+            State::Waiting | State::Leased => block.poison,
         };
         assert!(ok, "seed {seed}, block {id}: {block:?}, now {:?}", world.now);
     }
@@ -102,7 +101,9 @@ fn every_block_is_acked_exactly_once_or_still_waits() {
         connects += world.session.counts().connects;
         twice += world.ring.blocks.iter().filter(|block| block.received > 1).count();
     }
-    println!("{blocks} blocks, {connects} connections, {strays} stray PUBACKs, {twice} received more than once");
+    println!(
+        "{blocks} blocks, {connects} connections, {strays} stray PUBACKs, {twice} received more than once"
+    );
     assert!(strays > 0 && connects > 500 && twice > 0, "the weather was too good to prove anything");
 }
 
@@ -169,7 +170,8 @@ fn a_spent_day_leaves_class_0_its_reserve() {
 fn class_0_is_not_behind_a_days_backlog() {
     let lossy = Weather { loss: 100, ..CALM };
     let poor = Weather { rate: 2500.0, delay: Duration::from_millis(700), loss: 50, ..CALM };
-    for (name, weather, limit) in [("50 kbit/s", CALM, 5), ("10 % loss", lossy, 12), ("20 kbit/s", poor, 20)] {
+    for (name, weather, limit) in [("50 kbit/s", CALM, 5), ("10 % loss", lossy, 12), ("20 kbit/s", poor, 20)]
+    {
         let mut delays = Vec::new();
         for seed in seeds(10) {
             let mut plan = plan(seed, weather);

@@ -29,7 +29,7 @@ impl Sliding {
         while kept.len() < slots + 1 {
             kept.push_front(0);
         }
-        Self { slot, into: into.min(slot - Duration::from_nanos(1)), sums: kept, total: 0 }
+        Self { slot, into: into.min(slot.saturating_sub(Duration::from_nanos(1))), sums: kept, total: 0 }
     }
 
     pub(super) fn pass(&mut self, time: Duration) {
@@ -73,10 +73,10 @@ impl Sliding {
 
     /// Time until the oldest slot is forgotten.
     pub(super) fn until_next(&self) -> Duration {
-        self.slot - self.into
+        self.slot.saturating_sub(self.into)
     }
 
-    pub(super) const fn into_slot(&self) -> Duration {
+    pub(super) const fn time_into_slot(&self) -> Duration {
         self.into
     }
 

@@ -160,8 +160,7 @@ impl<T> Session<T> {
         if class == Class::Critical {
             self.flight.len() < max && under_way <= self.pace.window() + 4 * batch
         } else {
-            self.flight.is_empty()
-                || (self.flight.len() + 1 < max && under_way + batch <= self.pace.window())
+            self.flight.is_empty() || (self.flight.len() + 1 < max && under_way + batch <= self.pace.window())
         }
     }
 

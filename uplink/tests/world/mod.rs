@@ -13,13 +13,16 @@ use uplink::random::Random;
 use uplink::refusal::{Failure, Refusal};
 use uplink::schedule::Policies;
 use uplink::session::{Action, BrokerLimits, Event, Parcel, Session, Settings};
-use uplink::wire::Wire;
 use uplink::window::{Conditions, Network};
+use uplink::wire::Wire;
 
 pub use net::Weather;
 use net::{Arrival, Net};
 use ring::Ring;
 pub use ring::{Block, State, Ticket};
+
+/// The dearest there is.
+const WIRE: Wire = Wire { tls: true, ipv6: true };
 
 pub const fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
@@ -78,7 +81,7 @@ impl World {
         let settings = Settings {
             policies: plan.policies.clone(),
             patience: Patience::default(),
-            wire: Wire { tls: true, ipv6: true },
+            wire: WIRE,
             topic_bytes: 24,
             batch_overhead: 11,
             batch_bytes_max: 64 << 10,
@@ -211,7 +214,7 @@ impl World {
             let block = &mut self.ring.blocks[block];
             if !std::mem::replace(&mut block.seen, true) {
                 let since = block.sealed_at.max(self.up_since.unwrap_or_default());
-                self.critical_delays.push(self.now - since);
+                self.critical_delays.push(self.now.saturating_sub(since));
             }
         }
     }
@@ -221,7 +224,7 @@ impl World {
         let now = self.now;
         let (due, rest) = std::mem::take(&mut self.in_broker)
             .into_iter()
-            .partition::<Vec<_>, _>(|(since, _)| now - *since > seconds(5));
+            .partition::<Vec<_>, _>(|(since, _)| now.saturating_sub(*since) > seconds(5));
         self.in_broker = rest;
         for block in due.into_iter().flat_map(|(_, blocks)| blocks) {
             self.ring.blocks[block].received += 1;
@@ -256,7 +259,7 @@ impl World {
     fn act(&mut self, action: Action<Ticket>) -> Option<Event<Ticket>> {
         match action {
             Action::Connect => {
-                self.wire.push((self.now, self.wire_of().connect()));
+                self.wire.push((self.now, WIRE.connect()));
                 self.net.connect(self.now, self.connection);
                 None
             }
@@ -301,7 +304,7 @@ impl World {
         let payload = 11 + parcel.blocks.iter().map(|offer| 4 + offer.bytes).sum::<usize>();
         let packet =
             uplink::wire::publish_packet(uplink::wire::TopicForm::Introduced(24), payload, true, false);
-        let bytes = self.wire_of().publish(packet);
+        let bytes = WIRE.publish(packet);
         self.wire.push((self.now, bytes));
         assert!(packet <= 128 << 10, "above the broker's limit");
         self.next_pkid = self.next_pkid % 4096 + 1;
@@ -311,10 +314,6 @@ impl World {
         let lost = self.flight.number(self.next_pkid);
         assert!(lost.is_none(), "a packet id was used twice");
         None
-    }
-
-    fn wire_of(&self) -> Wire {
-        Wire { tls: true, ipv6: true }
     }
 
     /// Most wire bytes in any interval of this length.

@@ -151,9 +151,12 @@ impl Net {
         let due = self.coming.partition_point(|(at, _)| *at <= now);
         let back = self.broker_back > now;
         // A broker that is away takes nothing in and answers nothing.
-        happened.extend(self.coming.drain(..due).map(|(_, arrival)| arrival).filter(|arrival| {
-            !back || matches!(arrival, Arrival::Broken(_) | Arrival::Retransmitted(_))
-        }));
+        happened.extend(
+            self.coming
+                .drain(..due)
+                .map(|(_, arrival)| arrival)
+                .filter(|arrival| !back || matches!(arrival, Arrival::Broken(_) | Arrival::Retransmitted(_))),
+        );
         happened
     }
 

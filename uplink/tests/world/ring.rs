@@ -9,7 +9,7 @@ use uplink::session::Offer;
 
 use super::Plan;
 
-/// Permission to send one block; not to be copied.
+/// Permission to send one block; not to be copied, and gone when it is given back.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Ticket(pub usize);
 
@@ -42,9 +42,10 @@ pub struct Ring {
     pub blocks: Vec<Block>,
 }
 
+#[allow(clippy::needless_pass_by_value, reason = "a permission is used up")]
 impl Ring {
     pub fn seal(&mut self, plan: &Plan, random: &mut Random, class: Class, now: Duration) {
-        let mut one_in = |n: Option<u64>| n.is_some_and(|n| random.next_u64() % n == 0);
+        let mut one_in = |n: Option<u64>| n.is_some_and(|n| random.next_u64().is_multiple_of(n));
         let (poison, oversize) = (one_in(plan.poison_one_in), one_in(plan.oversize_one_in));
         let mean = plan.load[class as usize].1;
         let bytes = if oversize { 200 << 10 } else { mean / 2 + random.next_u64() as usize % mean };
