@@ -239,6 +239,16 @@ impl Budget {
         self.ahead = self.ahead.saturating_sub(bytes);
     }
 
+    /// Takes back what was spent a moment ago and did not go.
+    pub fn refund(&mut self, bytes: u64) {
+        if self.limits.second.is_some() {
+            self.tokens = (self.tokens + bytes as f64).min(self.capacity());
+        }
+        for sum in [&mut self.day, &mut self.month] {
+            sum.take_newest(bytes);
+        }
+    }
+
     /// Bytes spent in the last 24 hours (up to 25) and 31 days (up to 32).
     pub fn spent(&self) -> (u64, u64) {
         (self.day.spent(), self.month.spent())

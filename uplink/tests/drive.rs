@@ -125,14 +125,13 @@ impl Vehicle {
             return self.event(Event::Tick);
         };
         let event = match timeout(patience, publisher.next_answer()).await {
-            Err(_) => Event::Tick,
+            Err(_) | Ok(Ok(Answer::Stray(_))) => Event::Tick,
             Ok(Ok(Answer::Connected { session_present, limits })) => {
                 Event::Connected { session_present, limits }
             }
             Ok(Ok(Answer::Acked(parcel))) => Event::Acked(parcel),
             Ok(Ok(Answer::Refused { token, refusal, .. })) => Event::Refused(token, refusal),
             Ok(Ok(Answer::Pong(rtt))) => Event::Heard(rtt),
-            Ok(Ok(Answer::Stray(_))) => Event::Tick,
             Ok(Err(error)) => {
                 let parcels = self.publisher.take().map(Publisher::land).unwrap_or_default();
                 Event::Closed { failure: error.failure(), parcels }

@@ -31,6 +31,8 @@ pub use settings::{BrokerLimits, Settings};
 
 /// What a broker acknowledged this shortly before the last acknowledgement may not yet have been with a gateway.
 const REOFFER: Duration = Duration::from_secs(60);
+/// How long to wait for a word of an edge that could not take a packet.
+const STALL: Duration = Duration::from_secs(1);
 
 #[derive(Debug)]
 struct Flying {
@@ -73,6 +75,8 @@ pub struct Session<T> {
     was_connected: bool,
     /// The last acknowledgement.
     acked_at: Option<Duration>,
+    /// The edge took nothing; nothing is given to it before this time or its next word.
+    stalled_until: Option<Duration>,
     /// Whether anything was acknowledged on this connection.
     carried: bool,
     counts: Counts,
@@ -101,6 +105,7 @@ impl<T> Session<T> {
             saving: false,
             was_connected,
             acked_at: None,
+            stalled_until: None,
             carried: false,
             counts: Counts::default(),
         }
@@ -177,7 +182,11 @@ impl<T> Session<T> {
             Event::Unsent(parcel) => {
                 if let Some(flying) = self.flight.remove(&parcel.number) {
                     self.counts.published -= flying.blocks;
+                    self.counts.wire_bytes -= flying.wire_bytes;
+                    self.budget.refund(flying.wire_bytes);
                 }
+                // The connection will say what is wrong; until then nothing is offered to it.
+                self.stalled_until = Some(now + STALL);
                 actions.push(Action::Release(tokens(parcel.blocks)));
             }
             Event::Heard(rtt) => {
@@ -228,7 +237,7 @@ impl<T> Session<T> {
     }
 
     fn acked(&mut self, now: Duration, parcel: Parcel<T>, actions: &mut Vec<Action<T>>) {
-        (self.carried, self.acked_at) = (true, Some(now));
+        (self.carried, self.acked_at, self.stalled_until) = (true, Some(now), None);
         self.paused[parcel.class as usize] = Pause::default();
         self.suspects.acked(parcel.blocks.iter().map(|offer| &offer.identity));
         if let Some(flying) = self.flight.remove(&parcel.number) {
@@ -243,7 +252,7 @@ impl<T> Session<T> {
 
     fn refused(&mut self, now: Duration, parcel: Parcel<T>, refusal: Refusal, actions: &mut Vec<Action<T>>) {
         // An answer all the same: the link carries.
-        self.carried = true;
+        (self.carried, self.stalled_until) = (true, None);
         if let Some(flying) = self.flight.remove(&parcel.number) {
             let rtt = self.pace.acked(now, flying.stamp);
             if self.link.is_up() {
@@ -292,6 +301,7 @@ impl<T> Session<T> {
         actions: &mut Vec<Action<T>>,
     ) {
         let why = self.closing.take();
+        self.stalled_until = None;
         let under_way: u64 = self.flight.values().map(|flying| flying.bytes).sum();
         self.counts.returned += parcels.iter().map(|parcel| parcel.blocks.len() as u64).sum::<u64>();
         self.flight.clear();

@@ -31,6 +31,10 @@ impl<T> Session<T> {
                 wake(pause.until);
             }
         }
+        if let Some(until) = self.stalled_until.filter(|until| *until > now) {
+            wake(until);
+            return wake_at;
+        }
         // Bounded by what may be under way.
         for _ in 0..=self.in_flight_max() {
             let Some(class) = self.next_class(now) else {

@@ -48,8 +48,8 @@ impl Mosquitto {
             }
             assert!(
                 self.child.try_wait().unwrap().is_none(),
-                "mosquitto ended at once; see {:?}",
-                self.config
+                "mosquitto ended at once; see {}",
+                self.config.display()
             );
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
