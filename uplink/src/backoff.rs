@@ -21,11 +21,20 @@ impl Backoff {
         self.attempt = 0;
     }
 
-    /// The next delay: uniformly between nothing and the doubled bound ("full jitter"). `random` is uniform in `u32`.
-    pub fn next(&mut self, random: u32) -> Duration {
+    fn bound(&mut self) -> Duration {
         let bound = self.first.saturating_mul(1 << self.attempt.min(20)).min(self.cap);
         self.attempt = self.attempt.saturating_add(1);
-        bound.mul_f64(f64::from(random) / f64::from(u32::MAX))
+        bound
+    }
+
+    /// The next delay: uniformly between nothing and the doubled bound ("full jitter"). `random` is uniform in `u32`.
+    pub fn next(&mut self, random: u32) -> Duration {
+        self.bound().mul_f64(f64::from(random) / f64::from(u32::MAX))
+    }
+
+    /// The next delay: uniformly in the upper half of the doubled bound ("equal jitter"), so that none is near nothing.
+    pub fn next_half(&mut self, random: u32) -> Duration {
+        self.bound().mul_f64(0.5 + f64::from(random) / f64::from(u32::MAX) / 2.0)
     }
 }
 
@@ -42,8 +51,12 @@ mod tests {
         backoff.reset();
         assert_eq!(backoff.next(u32::MAX), seconds(1));
         assert_eq!(backoff.next(0), Duration::ZERO);
+        assert_eq!(backoff.next_half(0), seconds(2));
+        assert_eq!(backoff.next_half(u32::MAX), seconds(8));
+        (0..8).for_each(|_| assert_eq!(backoff.next(0), Duration::ZERO));
         for _ in 0..100 {
             assert!(backoff.next(12345) <= seconds(60));
+            assert!((seconds(30)..=seconds(60)).contains(&backoff.next_half(12345)));
         }
     }
 }

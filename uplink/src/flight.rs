@@ -47,12 +47,17 @@ impl<T> Flight<T> {
         self.numbered.insert(packet_id, token)
     }
 
+    /// Whether a token holds this packet id.
+    pub fn holds(&self, packet_id: u16) -> bool {
+        self.numbered.contains_key(&packet_id)
+    }
+
     /// The broker acknowledged this packet id; `None` for one that was not under way.
     pub fn acknowledge(&mut self, packet_id: u16) -> Option<T> {
         self.numbered.remove(&packet_id)
     }
 
-    /// The connection is gone: everything that was not acknowledged, oldest first where that is known.
+    /// The connection is gone: everything that was not acknowledged, in the order of packet ids, then of handing over.
     pub fn land(&mut self) -> Vec<T> {
         let numbered = core::mem::take(&mut self.numbered);
         numbered.into_values().chain(self.handed_over.drain(..)).collect()

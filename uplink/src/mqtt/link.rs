@@ -3,18 +3,30 @@
 use core::fmt;
 use core::time::Duration;
 
-use rumqttc::v5::MqttOptions;
-use rumqttc::v5::mqttbytes::QoS;
-use rumqttc::v5::mqttbytes::v5::LastWill;
+#[cfg(feature = "tls")]
+use crate::tls::TlsClient;
 
-/// How long a broker keeps the session of a client that is away (MQTT 5 §3.1.2.11.2): a week.
-const SESSION_SECONDS: u32 = 7 * 86_400;
+/// Which MQTT to speak.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Protocol {
+    /// MQTT 5: an acknowledgement says whether anybody is subscribed, and why something is refused.
+    #[default]
+    V5,
+    /// MQTT 3.1.1, for brokers that know no other. Its acknowledgement says only that the broker has the packet: without
+    /// a subscribed gateway (or a gateway's session) the broker throws it away, and the vehicle frees the block. So a
+    /// gateway must have been connected once, with a session that lasts, before vehicles send.
+    V311,
+}
 
 /// A broker and the manner of the connection.
 #[derive(Clone, Debug)]
 pub struct Link {
     host: String,
     port: u16,
+    #[cfg(feature = "tls")]
+    tls: Option<TlsClient>,
+    /// Which MQTT to speak.
+    pub protocol: Protocol,
     /// Unique at the broker; names the session that survives reconnections.
     pub client_id: String,
     /// User name and password, where the broker asks for them.
@@ -25,6 +37,8 @@ pub struct Link {
     pub packet_bytes_max: u32,
     /// Topic and payload that the broker publishes, retained, when the connection breaks off.
     pub will: Option<(String, Vec<u8>)>,
+    /// How long the broker waits with the will for the vehicle to return (MQTT 5 §3.1.3.2.2).
+    pub will_delay: Duration,
 }
 
 /// What a broker asks for. Never printed with the password.
@@ -48,11 +62,14 @@ pub enum UrlError {
     /// Not `mqtt://host[:port]`.
     #[error("broker {0:?} is not of the form mqtt://host[:port]")]
     Form(String),
-    /// TLS is asked for.
+    /// TLS is asked for, and it is not said whom to trust.
     #[error(
-        "broker {0:?} asks for TLS, which this release does not have yet; use mqtt:// through a VPN or stunnel"
+        "broker {0:?} asks for TLS, for which no certificates are given; give them, or use mqtt:// through a VPN or stunnel"
     )]
     Tls(String),
+    /// Certificates are given for a connection without TLS.
+    #[error("broker {0:?} is without TLS, but certificates are given; use mqtts://, or leave them out")]
+    Plain(String),
     /// A name and password in the address would end up in logs and process lists.
     #[error("broker {0:?} holds credentials; give them as username and password_file")]
     Credentials(String),
@@ -64,12 +81,31 @@ impl Link {
     /// # Errors
     /// [`UrlError`]
     pub fn parse(url: &str, client_id: &str) -> Result<Self, UrlError> {
+        let (link, secure) = Self::parse_any(url, client_id)?;
+        if secure { Err(UrlError::Tls(url.to_owned())) } else { Ok(link) }
+    }
+
+    /// From `mqtts://host[:port]` (`ssl://` and `tls://` mean the same; the port is 8883 unless given).
+    ///
+    /// # Errors
+    /// [`UrlError`], also for an address without TLS.
+    #[cfg(feature = "tls")]
+    pub fn parse_secure(url: &str, client_id: &str, tls: TlsClient) -> Result<Self, UrlError> {
+        let (link, secure) = Self::parse_any(url, client_id)?;
+        if secure { Ok(Self { tls: Some(tls), ..link }) } else { Err(UrlError::Plain(url.to_owned())) }
+    }
+
+    /// Whether an address asks for TLS.
+    pub fn is_secure(url: &str) -> bool {
+        matches!(url.split_once("://"), Some(("mqtts" | "ssl" | "tls", _)))
+    }
+
+    fn parse_any(url: &str, client_id: &str) -> Result<(Self, bool), UrlError> {
         let form = || UrlError::Form(url.to_owned());
         let (scheme, rest) = url.split_once("://").ok_or_else(form)?;
-        match scheme {
-            "mqtt" | "tcp" => {}
-            "mqtts" | "ssl" | "tls" => return Err(UrlError::Tls(url.to_owned())),
-            _ => return Err(form()),
+        let secure = Self::is_secure(url);
+        if !secure && !matches!(scheme, "mqtt" | "tcp") {
+            return Err(form());
         }
         if let Some((_, host)) = rest.rsplit_once('@') {
             return Err(UrlError::Credentials(host.to_owned()));
@@ -77,21 +113,26 @@ impl Link {
         let rest = rest.strip_suffix('/').unwrap_or(rest);
         let (host, port) = match rest.rsplit_once(':') {
             Some((host, port)) if !port.ends_with(']') => (host, port.parse().map_err(|_| form())?),
-            _ => (rest, 1883),
+            _ => (rest, if secure { 8883 } else { 1883 }),
         };
         let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
         if host.is_empty() || host.contains(['/', ' ', '[', ']']) || port == 0 {
             return Err(form());
         }
-        Ok(Self {
+        let link = Self {
             host: host.to_owned(),
             port,
+            #[cfg(feature = "tls")]
+            tls: None,
+            protocol: Protocol::V5,
             client_id: client_id.to_owned(),
             credentials: None,
             keep_alive: Duration::from_secs(60),
             packet_bytes_max: 5 << 20,
             will: None,
-        })
+            will_delay: Duration::ZERO,
+        };
+        Ok((link, secure))
     }
 
     /// Host and port, for messages.
@@ -99,21 +140,13 @@ impl Link {
         format!("{}:{}", self.host, self.port)
     }
 
-    /// rumqttc's options. The session survives the connection, so that the broker keeps what a gateway has not
-    /// acknowledged, and so that a vehicle notices when the broker has lost its memory.
-    pub(super) fn options(&self) -> MqttOptions {
-        let mut options = MqttOptions::new(&self.client_id, &self.host, self.port);
-        options.set_clean_start(false);
-        options.set_session_expiry_interval(Some(SESSION_SECONDS));
-        options.set_keep_alive(self.keep_alive.max(Duration::from_secs(1)));
-        options.set_max_packet_size(Some(self.packet_bytes_max));
-        if let Some(credentials) = &self.credentials {
-            options.set_credentials(&credentials.username, &credentials.password);
-        }
-        if let Some((topic, payload)) = &self.will {
-            options.set_last_will(LastWill::new(topic, payload.clone(), QoS::AtLeastOnce, true, None));
-        }
-        options
+    pub(super) fn address(&self) -> (&str, u16) {
+        (&self.host, self.port)
+    }
+
+    #[cfg(feature = "tls")]
+    pub(super) const fn tls(&self) -> Option<&TlsClient> {
+        self.tls.as_ref()
     }
 }
 

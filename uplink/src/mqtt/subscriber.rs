@@ -1,33 +1,38 @@
 //! The cloud's side: receive, and acknowledge only what has been passed on.
 
 use bytes::Bytes;
-use rumqttc::v5::Event;
-use rumqttc::v5::mqttbytes::QoS;
-use rumqttc::v5::mqttbytes::v5::{Filter, Packet, Publish, SubscribeReasonCode};
 
-use super::{Connection, Link, LinkError};
+use super::codec::{Incoming, Outgoing};
+use super::connection::{Connection, Told};
+use super::{Link, LinkError};
+
+/// Acknowledgements of everything a broker sends at once (Mosquitto: 20 unless configured) must fit.
+const REQUESTS_MAX: usize = 1024;
 
 /// One connection for receiving. What is not acknowledged when it ends is delivered again.
 pub struct Subscriber {
     connection: Connection,
     filters: Vec<String>,
+    last_packet_id: core::sync::atomic::AtomicU16,
 }
 
 /// A message; acknowledge it once its content is safe elsewhere.
 #[derive(Debug)]
 pub struct Delivery {
-    publish: Box<Publish>,
+    topic: Bytes,
+    payload: Bytes,
+    packet_id: u16,
 }
 
 impl Delivery {
     /// Its topic; empty when it is not UTF-8, which no topic of ours is.
     pub fn topic(&self) -> &str {
-        core::str::from_utf8(&self.publish.topic).unwrap_or_default()
+        core::str::from_utf8(&self.topic).unwrap_or_default()
     }
 
     /// Its content.
     pub const fn payload(&self) -> &Bytes {
-        &self.publish.payload
+        &self.payload
     }
 }
 
@@ -48,10 +53,25 @@ pub enum Received {
 impl Subscriber {
     /// Starts to connect and to subscribe to `filters` at QoS 1.
     pub fn connect(link: &Link, filters: &[String]) -> Self {
-        let mut options = link.options();
-        options.set_manual_acks(true);
-        // Acknowledgements of everything a broker sends at once (Mosquitto: 20 unless configured) must fit.
-        Self { connection: Connection::open(link, options, 1024), filters: filters.to_vec() }
+        Self {
+            connection: Connection::open(link, REQUESTS_MAX),
+            filters: filters.to_vec(),
+            last_packet_id: 0.into(),
+        }
+    }
+
+    /// Numbers of subscriptions; an answer that is late by 65,535 of them is not to be expected.
+    fn next_packet_id(&self) -> u16 {
+        use core::sync::atomic::Ordering::Relaxed;
+        self.last_packet_id.fetch_add(1, Relaxed).wrapping_add(1).max(1)
+    }
+
+    fn hand_over(&self, packet: Outgoing) -> Result<(), LinkError> {
+        if self.connection.send(packet) {
+            Ok(())
+        } else {
+            Err(LinkError::Closed(self.connection.broker.clone()))
+        }
     }
 
     /// Adds a subscription, such as to a schema's retained message.
@@ -59,8 +79,8 @@ impl Subscriber {
     /// # Errors
     /// [`LinkError::Closed`] when the connection is gone.
     pub fn subscribe(&self, filter: &str) -> Result<(), LinkError> {
-        let sent = self.connection.client.try_subscribe(filter, QoS::AtLeastOnce);
-        sent.map_err(|_| LinkError::Closed(self.connection.broker.clone()))
+        let filters = vec![filter.to_owned()];
+        self.hand_over(Outgoing::Subscribe { packet_id: self.next_packet_id(), filters })
     }
 
     /// Ends a subscription.
@@ -68,8 +88,8 @@ impl Subscriber {
     /// # Errors
     /// [`LinkError::Closed`] when the connection is gone.
     pub fn unsubscribe(&self, filter: &str) -> Result<(), LinkError> {
-        let sent = self.connection.client.try_unsubscribe(filter);
-        sent.map_err(|_| LinkError::Closed(self.connection.broker.clone()))
+        let filter = filter.to_owned();
+        self.hand_over(Outgoing::Unsubscribe { packet_id: self.next_packet_id(), filter })
     }
 
     /// Tells the broker that the message need not be delivered again.
@@ -77,8 +97,11 @@ impl Subscriber {
     /// # Errors
     /// [`LinkError::Closed`] when the connection is gone: it will come again.
     pub fn acknowledge(&self, delivery: &Delivery) -> Result<(), LinkError> {
-        let sent = self.connection.client.try_ack(&delivery.publish);
-        sent.map_err(|_| LinkError::Closed(self.connection.broker.clone()))
+        if delivery.packet_id == 0 {
+            // Sent at QoS 0, which asks for nothing.
+            return Ok(());
+        }
+        self.hand_over(Outgoing::Puback(delivery.packet_id))
     }
 
     /// Waits for the next thing to happen. May be cancelled.
@@ -88,24 +111,18 @@ impl Subscriber {
     pub async fn next(&mut self) -> Result<Received, LinkError> {
         loop {
             match self.connection.next().await? {
-                Event::Incoming(Packet::ConnAck(ack)) => {
-                    let filters = self.filters.iter().map(|path| Filter::new(path.clone(), QoS::AtLeastOnce));
-                    let sent = self.connection.client.try_subscribe_many(filters);
-                    sent.map_err(|_| LinkError::Closed(self.connection.broker.clone()))?;
-                    return Ok(Received::Connected { session_present: ack.session_present });
+                Told::Connected { session_present, .. } => {
+                    if !self.filters.is_empty() {
+                        let (packet_id, filters) = (self.next_packet_id(), self.filters.clone());
+                        self.hand_over(Outgoing::Subscribe { packet_id, filters })?;
+                    }
+                    return Ok(Received::Connected { session_present });
                 }
-                Event::Incoming(Packet::SubAck(ack))
-                    if !ack
-                        .return_codes
-                        .iter()
-                        .all(|code| matches!(code, SubscribeReasonCode::Success(_))) =>
-                {
-                    return Ok(Received::Refused);
+                Told::Packet(Incoming::Suback { refused: true }) => return Ok(Received::Refused),
+                Told::Packet(Incoming::Publish { topic, payload, packet_id }) => {
+                    return Ok(Received::Message(Delivery { topic, payload, packet_id }));
                 }
-                Event::Incoming(Packet::Publish(publish)) => {
-                    return Ok(Received::Message(Delivery { publish: Box::new(publish) }));
-                }
-                _ => {}
+                Told::Packet(_) | Told::Pong(_) => {}
             }
         }
     }
