@@ -46,5 +46,5 @@ pub use frame::{CanId, Frame, FrameError, FrameFlags};
 pub use signal::{Branch, Raw, Sample, Signal, ValueKind};
 #[cfg(feature = "alloc")]
 pub use table::{Column, Columns, DecodeTable, Decoded, Matching, Message, MessageIndex};
-pub use time::{BootNanos, HwNanos, RealtimeNanos, TaiNanos};
+pub use time::{BootNanos, HwNanos, RawNanos, RealtimeNanos, TaiNanos, UtcNanos};
 pub use trace::{TraceContext, TraceError, TraceFlags};
