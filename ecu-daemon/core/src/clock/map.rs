@@ -5,10 +5,11 @@ use can_decode::BootNanos;
 use super::domain::{Clock, HwClock, Instant};
 use super::history::{CLOCKS_MAX, History};
 use super::limits::Limits;
+use super::outcome::{Counts, Observed};
 use super::place::{Placed, Taken};
 use super::reading::{Bracket, Point, Reading};
 use super::sync::Sync;
-use super::track::{Counts, Observed, Track};
+use super::track::Track;
 
 /// Relates clocks to `CLOCK_BOOTTIME`, and through those that are synchronised to true time. Reads no clock itself.
 ///

@@ -91,21 +91,27 @@ impl History {
 
     /// True time at `boot`, which may be off by `error_ns`: by the synchronised clock that leaves the least open.
     pub fn truth(&self, boot: BootNanos, error_ns: u64) -> Option<Truth> {
-        let mut best: Option<(u64, Clock, &Segment, Sync)> = None;
+        let mut best: Option<Truth> = None;
+        let mut consider = |truth: Truth| {
+            if best.as_ref().is_none_or(|best| truth.error_ns < best.error_ns) {
+                best = Some(truth);
+            }
+        };
         for (clock, trail) in self.trails() {
-            for segment in trail.synchronised(boot) {
-                let Some((open_ns, sync)) = segment.truth_error_at(boot).zip(segment.sync) else { continue };
-                if best.is_none_or(|(least, ..)| open_ns < least) {
-                    best = Some((open_ns, clock, segment, sync));
+            let around = trail.synchronised(boot);
+            let before = around.before.and_then(|segment| truth_by(clock, segment, boot));
+            let after = around.after.and_then(|segment| truth_by(clock, segment, boot));
+            match (before, after) {
+                // Somewhere between the two the clock was stepped, or began to drift: either line may be in force.
+                (Some(before), Some(after)) if around.is_step && before.is_held => {
+                    consider(either(before, after))
                 }
+                _ => before.into_iter().chain(after).for_each(&mut consider),
             }
         }
-        let (open_ns, clock, segment, sync) = best?;
-        let (tai, utc) = sync.truth(segment.shown_at(boot));
         // A clock that runs fast by a thousandth, which is the most, makes the bound larger by as much.
-        let error_ns = open_ns.saturating_add(error_ns).saturating_add(error_ns.div_ceil(1_000));
-        let is_held = segment.outside_ns(boot) > segment.grace_ns;
-        Some(Truth { tai, utc, error_ns, clock, source: sync.source, tai_utc: sync.tai_utc, is_held })
+        let own_ns = error_ns.saturating_add(error_ns.div_ceil(1_000));
+        best.map(|truth| Truth { error_ns: truth.error_ns.saturating_add(own_ns), ..truth })
     }
 
     /// When `clock` showed `shown_ns`, if it did so within `taken`.
@@ -139,6 +145,31 @@ impl History {
             by: None,
         }))
     }
+}
+
+/// True time at `boot` by one segment of a synchronised clock.
+fn truth_by(clock: Clock, segment: &Segment, boot: BootNanos) -> Option<Truth> {
+    let sync = segment.sync?;
+    let (tai, utc) = sync.truth(segment.shown_at(boot));
+    Some(Truth {
+        tai,
+        utc,
+        error_ns: segment.truth_error_at(boot)?,
+        clock,
+        source: sync.source,
+        tai_utc: sync.tai_utc,
+        is_held: segment.outside_ns(boot) > segment.grace_ns,
+    })
+}
+
+/// Covers both.
+fn either(one: Truth, other: Truth) -> Truth {
+    let reach = |truth: &Truth| i64::try_from(truth.error_ns).unwrap_or(i64::MAX);
+    let low = one.tai.plus(-reach(&one)).min(other.tai.plus(-reach(&other)));
+    let high = one.tai.plus(reach(&one)).max(other.tai.plus(reach(&other)));
+    let width = high.0.abs_diff(low.0);
+    let tai = low.plus((width / 2) as i64);
+    Truth { tai, utc: tai.utc(other.tai_utc.seconds), error_ns: width.div_ceil(2), ..other }
 }
 
 /// A stamp of a synchronised clock is true time already; the way over the axis would only add the errors of reading it.

@@ -83,3 +83,32 @@ impl Sync {
         }
     }
 }
+
+/// The bound on how well a clock is synchronised may shrink by this factor before that is worth a segment of its own.
+const SHARPER: u64 = 4;
+
+/// What a new word on a clock's synchronisation changes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Change {
+    /// Nothing.
+    None,
+    /// The clock is synchronised now, or better, or by another word.
+    Better,
+    /// It is no longer.
+    Worse,
+}
+
+impl Change {
+    pub(super) fn between(known: Option<&Sync>, new: Option<&Sync>) -> Self {
+        match (known, new) {
+            (None, None) => Self::None,
+            (None, Some(_)) => Self::Better,
+            (Some(_), None) => Self::Worse,
+            (Some(known), Some(new)) => {
+                let is_same = Sync { error_ns: 0, ..*known } == Sync { error_ns: 0, ..*new };
+                let is_sharper = new.error_ns < known.error_ns / SHARPER;
+                if is_same && !is_sharper { Self::None } else { Self::Better }
+            }
+        }
+    }
+}

@@ -1,56 +1,22 @@
 //! One clock against `CLOCK_BOOTTIME`: readings in, segments out.
 
 use super::bound::{error_within, growth_after, growth_before};
-use super::fit::{Contest, Line, WINDOW, fit};
+use super::fit::{Contest, Line, WINDOW, fit, good_half_ns};
 use super::limits::{Limits, Wander};
+use super::outcome::{Counts, Observed};
 use super::reading::Point;
 use super::segment::{Growth, Opening, Segment};
-use super::sync::Sync;
+use super::sync::{Change, Sync};
 use super::trail::Trail;
 
 /// Fewest readings of a segment that ends by itself.
 const SEGMENT_READINGS_MIN: usize = 4;
 /// Readings after which unrest counts half.
 const CALM_READINGS: u32 = 64;
+/// Vague readings in a row after which they are what there is to be had.
+const VAGUE_MAX: u8 = 8;
 /// For how long after the last reading a clock counts as synchronised still: two rounds of readings and some.
 const GRACE_NS: i64 = 2_500_000_000;
-/// The bound on how well a clock is synchronised may shrink by this factor before it is worth a segment of its own.
-const SYNC_ERROR_RATIO: u64 = 4;
-
-/// What became of a reading.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Observed {
-    /// It goes on from those before it, or is the first.
-    Taken,
-    /// It waits for the next reading of the system clock that it was taken against.
-    Held,
-    /// It contradicts those before it. The bound covers it until the next readings tell whether it was nonsense.
-    Suspected,
-    /// The clock was stepped: this reading and those after it are on another line.
-    Stepped,
-    /// The clock had not been read for a while; a new line begins.
-    Resumed,
-    /// It cannot be used: not later than the last one, or its bracket is in the wrong order.
-    Refused,
-}
-
-/// What became of the readings of one clock.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
-    /// All of them.
-    pub readings: u64,
-    /// Those that contradicted the ones before and after.
-    pub outliers: u64,
-    /// Steps and resets.
-    pub steps: u64,
-    /// Of the steps, those that a sudden change of drift explains as well: the clock does not keep to its [`Wander`].
-    pub restless: u64,
-    /// Times without readings for too long.
-    pub gaps: u64,
-    /// Those that could not be used.
-    pub refused: u64,
-}
-
 /// The state of one clock.
 #[derive(Clone, Debug)]
 pub(super) struct Track {
@@ -61,8 +27,11 @@ pub(super) struct Track {
     open: usize,
     live: Option<Segment>,
     contest: Contest,
+    /// Through how many readings the line goes.
+    size: usize,
     suspect: Option<Point>,
     proofs: u8,
+    vague: u8,
     unrest_ppb: u32,
     calm: u32,
     sync: Option<Sync>,
@@ -77,8 +46,10 @@ impl Track {
             open: 0,
             live: None,
             contest: Contest::default(),
+            size: 0,
             suspect: None,
             proofs: 0,
+            vague: 0,
             unrest_ppb: 0,
             calm: 0,
             sync: None,
@@ -129,9 +100,7 @@ impl Track {
         if deviation_ns.unsigned_abs() <= allowed_ns {
             self.counts.outliers += u64::from(self.proofs);
             (self.suspect, self.proofs) = (None, 0);
-            self.grow_calm();
-            self.take(point, sync, trail, version);
-            return Observed::Taken;
+            return self.go_on(point, sync, trail, version);
         }
         let first = self.suspect.filter(|suspect| self.agree(suspect, &point));
         if first.is_none() {
@@ -143,7 +112,9 @@ impl Track {
             let doubt_ns = deviation_ns.unsigned_abs().saturating_add(point.half_ns);
             // On the axis it is more by as much as the clock runs slow, which is a thousandth at most.
             let doubt_ns = doubt_ns.saturating_add(doubt_ns.div_ceil(500));
-            trail.put(*version, Segment { error_ns: live.error_ns.saturating_add(doubt_ns), ..live });
+            // If it began to drift instead, it will be further off at each later instant.
+            let growth = Growth::constant(self.limits.wander.drift_max_ppb).or(live.growth);
+            trail.put(*version, Segment { error_ns: live.error_ns.saturating_add(doubt_ns), growth, ..live });
             return Observed::Suspected;
         }
         (self.suspect, self.proofs) = (None, 0);
@@ -158,10 +129,41 @@ impl Track {
         Observed::Stepped
     }
 
+    /// Takes a reading that agrees with the line, unless it would agree with anything: a segment that reached up to it
+    /// would promise that nothing happened where nobody could see it.
+    fn go_on(&mut self, point: Point, sync: Option<Sync>, trail: &mut Trail, version: &mut u32) -> Observed {
+        let row = &self.points[self.points.len().saturating_sub(WINDOW)..];
+        if point.half_ns <= good_half_ns(row) {
+            self.vague = 0;
+            self.grow_calm();
+            self.take(point, sync, trail, version);
+            return Observed::Taken;
+        }
+        self.counts.vague += 1;
+        self.vague += 1;
+        if self.vague >= VAGUE_MAX {
+            self.counts.gaps += 1;
+            self.begin(point, Opening::Gap, sync, trail, version);
+            return Observed::Resumed;
+        }
+        if Change::between(self.sync.as_ref(), sync.as_ref()) == Change::Worse {
+            self.desynchronise(trail, version);
+        }
+        Observed::Vague
+    }
+
+    /// When synchronisation was lost is not known: not later than now, and perhaps right after the last reading.
+    fn desynchronise(&mut self, trail: &mut Trail, version: &mut u32) {
+        self.close(0, trail, *version);
+        self.sync = None;
+        self.open(0, Opening::Continues, version);
+        self.publish(trail, *version);
+    }
+
     /// Ends the line; the next reading begins another one.
     pub(super) fn lose(&mut self, trail: &mut Trail, version: u32) {
         if !self.points.is_empty() {
-            self.close(trail, version);
+            self.close(0, trail, version);
         }
         self.points.clear();
         (self.suspect, self.proofs, self.sync) = (None, 0, None);
@@ -206,14 +208,18 @@ impl Track {
         trail: &mut Trail,
         version: &mut u32,
     ) {
+        // The last reading of all may be off the line already, by too little to show. What lies between it and the one
+        // before it is left to both lines.
+        let doubtful = opening == Opening::Step && self.limits.wander.drift_max_ppb > 0 && self.open > 1;
         if !self.points.is_empty() {
-            self.close(trail, *version);
+            self.close(usize::from(doubtful), trail, *version);
         }
         self.points.clear();
+        self.vague = 0;
         self.contest.interrupt();
         self.sync = sync;
         self.push(point);
-        self.open(opening, version);
+        self.open(0, opening, version);
         self.publish(trail, *version);
     }
 
@@ -221,23 +227,26 @@ impl Track {
     fn take(&mut self, point: Point, sync: Option<Sync>, trail: &mut Trail, version: &mut u32) {
         let change = Change::between(self.sync.as_ref(), sync.as_ref());
         if change == Change::Worse {
-            // When it was lost is not known: not later than now, and perhaps right after the last reading.
-            self.close(trail, *version);
-            self.sync = sync;
-            self.open(Opening::Continues, version);
+            self.desynchronise(trail, version);
         } else if let (Change::None, Some(known), Some(new)) = (change, &mut self.sync, sync) {
             known.error_ns = known.error_ns.max(new.error_ns);
         }
         self.push(point);
         self.open += 1;
-        let size = self.publish(trail, *version);
-        let is_full = self.limits.wander.drift_max_ppb > 0 && self.open > SEGMENT_READINGS_MIN.max(size / 2);
-        if change == Change::Better || is_full {
-            self.close(trail, *version);
+        self.publish(trail, *version);
+        let is_better = change == Change::Better;
+        if is_better || self.is_full() {
+            // The newest reading stays open, so that it can be taken back when the next ones show a step.
+            let keep = usize::from(!is_better);
+            self.close(keep, trail, *version);
             self.sync = sync;
-            self.open(Opening::Continues, version);
+            self.open(keep, Opening::Continues, version);
             self.publish(trail, *version);
         }
+    }
+
+    fn is_full(&self) -> bool {
+        self.limits.wander.drift_max_ppb > 0 && self.open > 1 + SEGMENT_READINGS_MIN.max(self.size / 2)
     }
 
     fn push(&mut self, point: Point) {
@@ -245,13 +254,15 @@ impl Track {
             self.points.drain(..=WINDOW);
         }
         self.points.push(point);
+        let row = &self.points[self.points.len().saturating_sub(WINDOW)..];
+        self.size = self.contest.observe(row, slope_max(&self.limits.wander));
     }
 
-    /// Begins a segment at the last reading.
-    fn open(&mut self, opening: Opening, version: &mut u32) {
+    /// Begins a segment at the last reading but `keep`.
+    fn open(&mut self, keep: usize, opening: Opening, version: &mut u32) {
         *version = version.wrapping_add(1);
-        self.open = 1;
-        if let Some(point) = self.points.last() {
+        self.open = 1 + keep;
+        if let Some(point) = self.points.iter().nth_back(keep) {
             let (drift_ppt, at) = (self.live.map_or(0, |live| live.drift_ppt), point.at);
             let holdover = Growth::constant(self.limits.holdover_ppb);
             self.live = Some(Segment {
@@ -270,41 +281,45 @@ impl Track {
         }
     }
 
-    /// Fits the line to what came last, for what comes next. Gives through how many readings it goes.
-    fn publish(&mut self, trail: &mut Trail, version: u32) -> usize {
+    /// Fits the line to what came last, for what comes next.
+    fn publish(&mut self, trail: &mut Trail, version: u32) {
         let wander = self.wander();
-        let slope_max = f64::from(wander.drift_max_ppb) * 1e-9;
         let row = &self.points[self.points.len().saturating_sub(WINDOW)..];
-        let size = self.contest.observe(row, slope_max);
-        let slope_before = self.live.map_or(0.0, |live| live.drift_ppt as f64 * 1e-12);
-        let (Some(live), Some(newest)) = (&mut self.live, row.last()) else { return size };
-        let Some(line) = fit(&row[row.len().saturating_sub(size)..], slope_before, slope_max) else {
-            return size;
-        };
+        let last = &row[row.len().saturating_sub(self.size.max(1))..];
+        let (Some(live), Some(newest)) = (&mut self.live, row.last()) else { return };
+        let Some(line) = fit(last, slope_of(live), slope_max(&wander)) else { return };
         let line = through(line, newest);
         let growth = growth_after(&line, row, &wander);
         let own = &row[row.len().saturating_sub(self.open)..];
         let error_ns = error_within(&line, own, &wander, &growth);
         *live = Segment { to: newest.at, sync: self.sync, ..shaped(live, &line, error_ns, growth) };
         trail.put(version, *live);
-        size
     }
 
-    /// Fits the open segment to its own readings, which have others on both sides now, and is done with it.
-    fn close(&mut self, trail: &mut Trail, version: u32) {
+    /// Fits the open segment to its own readings but the last `keep`, and is done with it.
+    fn close(&mut self, keep: usize, trail: &mut Trail, version: u32) {
         let wander = self.wander();
-        let slope_max = f64::from(wander.drift_max_ppb) * 1e-9;
         let Some(mut live) = self.live else { return };
-        let own = &self.points[self.points.len().saturating_sub(self.open.min(WINDOW))..];
+        let len = self.points.len();
+        let own = &self.points[len.saturating_sub(self.open.min(WINDOW))..len.saturating_sub(keep)];
+        live.to = own.last().map_or(live.to, |point| point.at);
         live.grace_ns = 0;
         live.sync = self.sync;
-        if let Some(line) = fit(own, live.drift_ppt as f64 * 1e-12, slope_max).filter(|_| own.len() > 1) {
+        if let Some(line) = fit(own, slope_of(&live), slope_max(&wander)).filter(|_| own.len() > 1) {
             let growth = growth_after(&line, own, &wander).or(growth_before(&line, own, &wander));
             let error_ns = error_within(&line, own, &wander, &growth);
             live = shaped(&live, &line, error_ns, growth);
         }
         trail.put(version, live);
     }
+}
+
+fn slope_max(wander: &Wander) -> f64 {
+    f64::from(wander.drift_max_ppb) * 1e-9
+}
+
+fn slope_of(segment: &Segment) -> f64 {
+    segment.drift_ppt as f64 * 1e-12
 }
 
 fn shaped(segment: &Segment, line: &Line, error_ns: u64, growth: Growth) -> Segment {
@@ -319,28 +334,4 @@ fn through(line: Line, point: &Point) -> Line {
     let (residual, half) = (line.residual(point), point.half_ns as f64);
     let over = residual - residual.clamp(-half, half);
     Line { offset_ns: line.offset_ns.saturating_add(over.round() as i64), ..line }
-}
-
-/// What a new word on a clock's synchronisation changes.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Change {
-    None,
-    /// It is synchronised now, or better, or by another word.
-    Better,
-    Worse,
-}
-
-impl Change {
-    fn between(known: Option<&Sync>, new: Option<&Sync>) -> Self {
-        match (known, new) {
-            (None, None) => Self::None,
-            (None, Some(_)) => Self::Better,
-            (Some(_), None) => Self::Worse,
-            (Some(known), Some(new)) => {
-                let is_same = Sync { error_ns: 0, ..*known } == Sync { error_ns: 0, ..*new };
-                let is_sharper = new.error_ns < known.error_ns / SYNC_ERROR_RATIO;
-                if is_same && !is_sharper { Self::None } else { Self::Better }
-            }
-        }
-    }
 }

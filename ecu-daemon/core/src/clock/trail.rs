@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use can_decode::BootNanos;
 
-use super::segment::Segment;
+use super::segment::{Opening, Segment};
 
 /// Segments remembered of one clock. A steady clock fills one in half a minute, a restless one in 3 s; older ones have
 /// been handed out long since.
@@ -81,16 +81,30 @@ impl Trail {
     }
 
     /// The synchronised segments nearest to an instant: the one that covers it or ended before it, and the one after it.
-    pub(super) fn synchronised(&self, boot: BootNanos) -> impl Iterator<Item = &Segment> {
-        let split = if self.synchronised == 0 {
-            0
-        } else {
-            self.entries.partition_point(|entry| entry.segment.from <= boot)
-        };
-        let reach = if self.synchronised == 0 { 0 } else { self.entries.len() };
-        let is_synchronised = |segment: &&Segment| segment.sync.is_some();
-        let before = self.entries.range(..split).rev().map(|entry| &entry.segment).find(is_synchronised);
-        let after = self.entries.range(split..reach).map(|entry| &entry.segment).find(is_synchronised);
-        before.into_iter().chain(after)
+    pub(super) fn synchronised(&self, boot: BootNanos) -> Neighbours<'_> {
+        if self.synchronised == 0 {
+            return Neighbours::default();
+        }
+        let split = self.entries.partition_point(|entry| entry.segment.from <= boot);
+        let is_synchronised = |entry: &Entry| entry.segment.sync.is_some();
+        let before = self.entries.range(..split).rposition(is_synchronised);
+        let after = self.entries.range(split..).position(is_synchronised);
+        let of = |index: usize| self.entries.get(index).map(|entry| &entry.segment);
+        Neighbours {
+            before: before.and_then(of),
+            after: after.and_then(|after| of(split + after)),
+            is_step: before == split.checked_sub(1)
+                && after == Some(0)
+                && of(split).is_some_and(|segment| segment.opening == Opening::Step),
+        }
     }
+}
+
+/// What is synchronised on either side of an instant.
+#[derive(Default)]
+pub(super) struct Neighbours<'a> {
+    pub(super) before: Option<&'a Segment>,
+    pub(super) after: Option<&'a Segment>,
+    /// Whether nothing but a step lies between the two.
+    pub(super) is_step: bool,
 }

@@ -4,16 +4,16 @@
 use can_decode::{BootNanos, HwNanos, RealtimeNanos, TaiNanos};
 use ecu_core::clock::{Bracket, HwClock, Instant, Reading};
 
-pub const SECOND: i64 = 1_000_000_000;
+pub(crate) const SECOND: i64 = 1_000_000_000;
 /// TAI when a world begins.
-pub const TAI_AT_0: i64 = 1_790_000_037 * SECOND;
+pub(crate) const TAI_AT_0: i64 = 1_790_000_037 * SECOND;
 
 /// Numbers that look random and are the same at each run (splitmix64).
 #[derive(Clone)]
-pub struct Random(pub u64);
+pub(crate) struct Random(pub(crate) u64);
 
 impl Random {
-    pub fn next(&mut self) -> u64 {
+    pub(crate) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -22,22 +22,22 @@ impl Random {
     }
 
     /// 0 to 1.
-    pub fn unit(&mut self) -> f64 {
+    pub(crate) fn unit(&mut self) -> f64 {
         (self.next() >> 11) as f64 / (1_u64 << 53) as f64
     }
 
-    pub fn between(&mut self, low: f64, high: f64) -> f64 {
+    pub(crate) fn between(&mut self, low: f64, high: f64) -> f64 {
         low + (high - low) * self.unit()
     }
 }
 
 /// A crystal: a constant error, and one that follows the temperature up and down.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Oscillator {
-    pub drift_ppb: f64,
-    pub swing_ppb: f64,
-    pub period_s: f64,
-    pub phase: f64,
+pub(crate) struct Oscillator {
+    pub(crate) drift_ppb: f64,
+    pub(crate) swing_ppb: f64,
+    pub(crate) period_s: f64,
+    pub(crate) phase: f64,
 }
 
 impl Oscillator {
@@ -53,14 +53,14 @@ impl Oscillator {
     }
 
     /// What it has counted after `ns` of true time.
-    pub fn counted(&self, ns: i64) -> i64 {
+    pub(crate) fn counted(&self, ns: i64) -> i64 {
         ns + self.gained(ns).round() as i64
     }
 }
 
 /// Something that happens to a clock: from then on it shows something else.
 #[derive(Clone, Copy, Debug)]
-pub enum Event {
+pub(crate) enum Event {
     /// It is moved by so much.
     Step(i64),
     /// It is set to this.
@@ -71,20 +71,20 @@ pub enum Event {
 
 /// A clock that somebody can set.
 #[derive(Clone, Debug, Default)]
-pub struct Settable {
-    pub oscillator: Oscillator,
-    pub start: i64,
+pub(crate) struct Settable {
+    pub(crate) oscillator: Oscillator,
+    pub(crate) start: i64,
     /// By true time.
-    pub events: Vec<(i64, Event)>,
+    pub(crate) events: Vec<(i64, Event)>,
     /// From then on it is steered to show TAI, save for a wobble of so many nanoseconds.
-    pub steered_from: Option<i64>,
-    pub wobble_ns: f64,
+    pub(crate) steered_from: Option<i64>,
+    pub(crate) wobble_ns: f64,
     /// Stands still between the two.
-    pub asleep: Option<(i64, i64)>,
+    pub(crate) asleep: Option<(i64, i64)>,
 }
 
 impl Settable {
-    pub fn shown(&self, ns: i64) -> i64 {
+    pub(crate) fn shown(&self, ns: i64) -> i64 {
         if self.steered_from.is_some_and(|from| ns >= from) {
             let wobble = self.wobble_ns * (ns as f64 * 1e-9 * std::f64::consts::TAU / 31.0).sin();
             return TAI_AT_0 + ns + wobble.round() as i64;
@@ -108,34 +108,38 @@ impl Settable {
 
 /// How long readings take.
 #[derive(Clone, Copy, Debug)]
-pub struct Delays {
+pub(crate) struct Delays {
     /// At least, nanoseconds.
-    pub least_ns: f64,
+    pub(crate) least_ns: f64,
     /// On average so much more.
-    pub jitter_ns: f64,
+    pub(crate) jitter_ns: f64,
     /// Every how many readings one is held up by as much as `late_ns`.
-    pub late_every: f64,
-    pub late_ns: f64,
+    pub(crate) late_every: f64,
+    pub(crate) late_ns: f64,
     /// Which part of the delay comes before the clock is read; `None` when that varies.
-    pub asymmetry: Option<f64>,
+    pub(crate) asymmetry: Option<f64>,
 }
 
 /// The machine.
-pub struct World {
-    pub boot: Oscillator,
+pub(crate) struct World {
+    pub(crate) boot: Oscillator,
+    /// From when on somebody steers it by how many ppb more, by true time.
+    pub(crate) slews: Vec<(i64, f64)>,
     /// On top of BOOTTIME.
-    pub realtime: Settable,
-    pub phc: Settable,
-    pub delays: Delays,
-    pub random: Random,
+    pub(crate) realtime: Settable,
+    pub(crate) phc: Settable,
+    pub(crate) delays: Delays,
+    pub(crate) random: Random,
 }
 
 impl World {
-    pub fn boot(&self, ns: i64) -> BootNanos {
-        BootNanos(20 * SECOND + self.boot.counted(ns))
+    pub(crate) fn boot(&self, ns: i64) -> BootNanos {
+        let slewed = |(at, ppb): &(i64, f64)| (ns - at).max(0) as f64 * ppb * 1e-9;
+        let slewed: f64 = self.slews.iter().map(slewed).sum();
+        BootNanos(20 * SECOND + self.boot.counted(ns) + slewed.round() as i64)
     }
 
-    pub fn realtime(&self, ns: i64) -> RealtimeNanos {
+    pub(crate) fn realtime(&self, ns: i64) -> RealtimeNanos {
         let boot = self.boot(ns).0;
         // Its own oscillator is none: the events alone move it.
         let mut offset = self.realtime.start;
@@ -150,11 +154,11 @@ impl World {
     }
 
     /// It counts in steps of 8 ns.
-    pub fn phc(&self, ns: i64) -> HwNanos {
+    pub(crate) fn phc(&self, ns: i64) -> HwNanos {
         HwNanos(self.phc.shown(ns) / 8 * 8)
     }
 
-    pub fn tai(ns: i64) -> TaiNanos {
+    pub(crate) fn tai(ns: i64) -> TaiNanos {
         TaiNanos(TAI_AT_0 + ns)
     }
 
@@ -174,7 +178,7 @@ impl World {
     }
 
     /// CLOCK_REALTIME between two readings of CLOCK_BOOTTIME, at `ns`, and when it was over.
-    pub fn read_realtime(&mut self, ns: i64) -> (Reading, i64) {
+    pub(crate) fn read_realtime(&mut self, ns: i64) -> (Reading, i64) {
         let (before, after) = self.delay(0.02);
         let read = ns + before;
         let bracket = Bracket::Boot(self.boot(ns), self.boot(read + after));
@@ -182,7 +186,7 @@ impl World {
     }
 
     /// The PHC between two readings of CLOCK_REALTIME, the tightest of five, and when it was over.
-    pub fn read_phc(&mut self, ns: i64) -> (Option<Reading>, i64) {
+    pub(crate) fn read_phc(&mut self, ns: i64) -> (Option<Reading>, i64) {
         let mut now = ns;
         let burst: Vec<Reading> = (0..5)
             .map(|_| {
