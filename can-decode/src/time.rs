@@ -19,6 +19,7 @@ macro_rules! nanos {
             }
 
             /// `ns` nanoseconds later, earlier where negative; saturates at the ends of the range.
+            #[must_use]
             pub const fn plus(self, ns: i64) -> Self {
                 Self(self.0.saturating_add(ns))
             }
