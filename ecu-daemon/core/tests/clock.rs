@@ -5,10 +5,13 @@
 
 mod clock_world;
 
+use std::f64::consts::TAU;
+
+use can_decode::HwNanos;
 use clock_world::{Delays, Event, Oscillator, Random, SECOND, Settable, TAI_AT_0, World};
 use ecu_core::ClockMap;
 use ecu_core::clock::{
-    Basis, Clock, HwClock, Instant, Placed, Sync, SyncSource, TaiUtc, TaiUtcSource, Taken, Timescale,
+    Basis, Clock, HwClock, Instant, Pairs, Placed, Sync, SyncSource, TaiUtc, TaiUtcSource, Taken, Timescale,
 };
 
 const PHC: HwClock = HwClock::Phc(0);
@@ -41,7 +44,7 @@ fn ordinary(random: &mut Random) -> World {
         drift_ppb: random.between(-drift, drift),
         swing_ppb: random.between(0.0, 2_000.0),
         period_s: random.between(300.0, 1_200.0),
-        phase: random.between(0.0, 6.28),
+        phase: random.between(0.0, TAU),
     };
     let boot = oscillator(random, 50_000.0);
     World {
@@ -67,7 +70,7 @@ fn free(random: &mut Random) -> World {
         drift_ppb: random.between(-50_000.0, 50_000.0),
         swing_ppb: random.between(0.0, 2_000.0),
         period_s: random.between(300.0, 1_200.0),
-        phase: random.between(0.0, 6.28),
+        phase: random.between(0.0, TAU),
     };
     world
 }
@@ -242,21 +245,15 @@ struct Tally {
     bounds: Vec<u64>,
 }
 
-fn sync(error_ns: u64, timescale: Timescale, source: SyncSource) -> Option<Sync> {
-    Some(Sync {
-        source,
-        timescale,
-        error_ns,
-        tai_utc: TaiUtc { seconds: 37, source: TaiUtcSource::Configured },
-    })
+fn sync(error_ns: u64, timescale: Timescale, source: SyncSource) -> Sync {
+    Sync { source, timescale, error_ns, tai_utc: TaiUtc { seconds: 37, source: TaiUtcSource::Configured } }
 }
 
 fn round(world: &mut World, map: &mut ClockMap, now: i64, scenario: &Scenario) {
     let told = &scenario.synchronised;
-    let phc = (now >= told.phc_from).then_some(sync(100, Timescale::Tai, SyncSource::Ptp)).flatten();
+    let phc = (now >= told.phc_from).then_some(sync(100, Timescale::Tai, SyncSource::Ptp));
     let is_right = (told.realtime.0..told.realtime.1).contains(&now);
-    let realtime =
-        is_right.then_some(sync(told.realtime_error_ns, Timescale::Utc, SyncSource::Kernel)).flatten();
+    let realtime = is_right.then_some(sync(told.realtime_error_ns, Timescale::Utc, SyncSource::Kernel));
     map.synchronise(Clock::Hardware(PHC), phc);
     map.synchronise(Clock::Realtime, realtime);
     let (reading, now) = world.read_realtime(now);
@@ -351,12 +348,15 @@ fn run(scenario: &Scenario, seed: u64, tally: &mut Tally) {
     }
 }
 
+fn seeds() -> u64 {
+    std::env::var("ECU_CLOCK_SEEDS").ok().and_then(|text| text.parse().ok()).unwrap_or(12)
+}
+
 #[test]
 fn the_error_never_exceeds_the_stated_bound() {
-    let seeds = std::env::var("ECU_CLOCK_SEEDS").ok().and_then(|text| text.parse().ok()).unwrap_or(12_u64);
     for scenario in SCENARIOS {
         let mut tally = Tally::default();
-        for seed in 0..seeds {
+        for seed in 0..seeds() {
             run(scenario, seed, &mut tally);
         }
         tally.bounds.sort_unstable();
@@ -374,5 +374,46 @@ fn the_error_never_exceeds_the_stated_bound() {
             bound(99)
         );
         assert!(share >= scenario.within_1us, "{}: {share}", scenario.name);
+    }
+}
+
+/// A controller whose timer can be read by nothing but the frames it stamps, which the kernel stamps a little later.
+#[test]
+fn a_free_running_timer_is_read_through_its_frames() {
+    const LATENCY_NS: i64 = 50_000;
+    const TIMER: HwClock = HwClock::Timer(0);
+    for seed in 0..seeds() {
+        let mut random = Random(seed);
+        let mut world = free(&mut random);
+        let (mut map, mut pairs, mut records) =
+            (ClockMap::default(), Pairs::new(TIMER, LATENCY_NS), Vec::new());
+        for second in 0..90 {
+            let start = second * SECOND;
+            pairs.take().map(|reading| map.observe(reading));
+            map.observe(world.read_realtime(start).0);
+            map.observe(world.read_realtime(start + 10_000).0);
+            for frame in 0..50 {
+                let ns = start + 1_000_000 + frame * 19_000_000 + random.between(0.0, 1e6) as i64;
+                let latency = random.between(3_000.0, 40_000.0)
+                    + if random.unit() < 0.1 { random.between(0.0, 5e6) } else { 0.0 };
+                let timer = HwNanos(world.phc(ns).0 / 1_000 * 1_000);
+                let drift = map.history().newest(Clock::Hardware(TIMER)).map_or(0, |line| line.drift_ppt);
+                pairs.observe(timer, world.realtime(ns + latency as i64), drift);
+                let arrived = world.boot(ns + 10_000_000);
+                let taken = Taken { not_before: arrived.plus(-200_000_000), not_after: arrived };
+                records.push(Record { ns, stamp: Instant::Hardware(TIMER, timer), taken });
+            }
+        }
+        map.observe(world.read_realtime(90 * SECOND).0);
+        let mut by_arrival = 0;
+        for record in &records {
+            let placed = map.history().place(record.stamp, record.taken);
+            by_arrival += u32::from(placed.basis == Basis::Arrival);
+            check(&world, record, &placed, &format!("timer, seed {seed}"));
+            // The first and the last second are extrapolated.
+            let is_inner = (2 * SECOND..88 * SECOND).contains(&record.ns);
+            assert!(!is_inner || placed.boot_error_ns < 150_000, "{placed:?}");
+        }
+        assert_eq!(by_arrival, 0);
     }
 }

@@ -5,7 +5,7 @@ use can_decode::{BootNanos, TaiNanos, UtcNanos};
 use super::domain::{Clock, Instant};
 use super::history::History;
 use super::segment::{Opening, Segment};
-use super::sync::{Sync, SyncSource, TaiUtc};
+use super::sync::{SyncSource, TaiUtc};
 
 /// Between which instants a record was certainly taken. A clock that is set back shows the same times twice; this tells
 /// them apart.
@@ -104,7 +104,7 @@ impl History {
             match (before, after) {
                 // Somewhere between the two the clock was stepped, or began to drift: either line may be in force.
                 (Some(before), Some(after)) if around.is_step && before.is_held => {
-                    consider(either(before, after))
+                    consider(either(before, after));
                 }
                 _ => before.into_iter().chain(after).for_each(&mut consider),
             }

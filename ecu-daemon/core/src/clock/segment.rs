@@ -37,8 +37,8 @@ impl Growth {
             return 0;
         }
         let distance = distance_ns as f64;
-        let ppb = f64::from(self.ppb) + f64::from(self.ppb_per_s) * distance * 1e-9;
-        (distance * ppb.min(f64::from(self.ppb_max)) * 1e-9).ceil() as u64
+        let ppb = f64::from(self.ppb) + f64::from(self.ppb_per_s) * distance / 1e9;
+        (distance * ppb.min(f64::from(self.ppb_max)) / 1e9).ceil() as u64
     }
 }
 
@@ -158,8 +158,9 @@ mod tests {
                 for at in [0, 2_999_999_999, 3_000_000_000, 7_123_456_789] {
                     let shown = segment.shown_at(BootNanos(at));
                     let back = segment.boot_at(shown).0;
-                    let is_sane = drift_ppt.abs() < PPT as i64 && shown != i64::MAX && shown != i64::MIN;
-                    assert!(!is_sane || (back - at).abs() <= 1, "{offset_ns} {drift_ppt} {at}: {back}");
+                    let is_sane =
+                        drift_ppt.unsigned_abs() < PPT as u64 && shown != i64::MAX && shown != i64::MIN;
+                    assert!(!is_sane || back.abs_diff(at) <= 1, "{offset_ns} {drift_ppt} {at}: {back}");
                 }
             }
         }

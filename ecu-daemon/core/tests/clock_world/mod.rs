@@ -1,5 +1,6 @@
 //! A machine whose clocks are known exactly: oscillators that drift and warm up, clocks that are steered, stepped and
 //! reset, readings that are delayed on either side.
+#![allow(dead_code, reason = "shared by tests that use parts of it")]
 
 use can_decode::{BootNanos, HwNanos, RealtimeNanos, TaiNanos};
 use ecu_core::clock::{Bracket, HwClock, Instant, Reading};
@@ -177,7 +178,7 @@ impl World {
         (before as i64, after as i64)
     }
 
-    /// CLOCK_REALTIME between two readings of CLOCK_BOOTTIME, at `ns`, and when it was over.
+    /// `CLOCK_REALTIME` between two readings of `CLOCK_BOOTTIME`, at `ns`, and when it was over.
     pub(crate) fn read_realtime(&mut self, ns: i64) -> (Reading, i64) {
         let (before, after) = self.delay(0.02);
         let read = ns + before;
@@ -185,7 +186,7 @@ impl World {
         (Reading { instant: Instant::Realtime(self.realtime(read)), bracket }, read + after)
     }
 
-    /// The PHC between two readings of CLOCK_REALTIME, the tightest of five, and when it was over.
+    /// The PHC between two readings of `CLOCK_REALTIME`, the tightest of five, and when it was over.
     pub(crate) fn read_phc(&mut self, ns: i64) -> (Option<Reading>, i64) {
         let mut now = ns;
         let burst: Vec<Reading> = (0..5)
