@@ -74,6 +74,25 @@ pub(super) fn error_within(line: &Line, points: &[Point], wander: &Wander, growt
     (worst.ceil() as u64).saturating_add(beyond)
 }
 
+/// By how much the drift must have changed at once for the last readings to be as they are, ppb: what steady change and the
+/// delays of the readings do not explain. 0 for a clock that keeps to what is trusted.
+pub(super) fn jump_shown_ppb(points: &[Point], wander: &Wander) -> u32 {
+    // A jump between two readings shows in the drift before the first and after the second.
+    let mut last = good(points).rev();
+    let [Some(d), Some(c), Some(b), Some(a)] = [last.next(), last.next(), last.next(), last.next()] else {
+        return 0;
+    };
+    let drift_ppb = |from: &Point, to: &Point| {
+        let elapsed = to.at.since(from.at).max(1) as f64 * PPB;
+        let drift = to.offset_ns.saturating_sub(from.offset_ns) as f64 / elapsed;
+        (drift, (to.half_ns.saturating_add(from.half_ns)) as f64 / elapsed)
+    };
+    let ((before, before_error), (after, after_error)) = (drift_ppb(a, b), drift_ppb(c, d));
+    let change = f64::from(wander.change_ppb_per_s) * d.at.since(a.at) as f64 * PPB;
+    let excess = (after - before).abs() - before_error - after_error - change;
+    ceil_ppb(excess.max(0.0))
+}
+
 fn good(points: &[Point]) -> impl DoubleEndedIterator<Item = &Point> {
     let good_half_ns = good_half_ns(points);
     points.iter().filter(move |point| point.half_ns <= good_half_ns)

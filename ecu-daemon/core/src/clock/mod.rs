@@ -23,6 +23,7 @@ mod segment;
 mod sync;
 mod track;
 mod trail;
+mod watch;
 
 pub use domain::{Clock, HwClock, Instant};
 pub use history::{CLOCKS_MAX, History};
@@ -35,3 +36,4 @@ pub use reading::{Bracket, Reading};
 pub use segment::{Growth, Opening, Segment};
 pub use sync::{Sync, SyncSource, TaiUtc, TaiUtcSource, Timescale};
 pub use trail::SEGMENTS_MAX;
+pub use watch::{BoundNotice, BoundWatch, LIMIT_NS};

@@ -30,7 +30,7 @@ pub struct Counts {
     pub outliers: u64,
     /// Steps and resets.
     pub steps: u64,
-    /// Of the steps, those that a sudden change of drift explains as well: the clock does not keep to its limits.
+    /// Times that its drift changed at once by more than is trusted, with or without what looks like a step.
     pub restless: u64,
     /// Times without readings for too long.
     pub gaps: u64,

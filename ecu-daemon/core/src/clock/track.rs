@@ -1,6 +1,6 @@
 //! One clock against `CLOCK_BOOTTIME`: readings in, segments out.
 
-use super::bound::{error_within, growth_after, growth_before};
+use super::bound::{error_within, growth_after, growth_before, jump_shown_ppb};
 use super::fit::{Contest, Line, WINDOW, fit, good_half_ns};
 use super::limits::{Limits, Wander};
 use super::outcome::{Counts, Observed};
@@ -187,6 +187,17 @@ impl Track {
         }
     }
 
+    /// A drift may change by too little to leave the line at once, and by too much for what is trusted all the same.
+    fn see_unrest(&mut self) {
+        let wander = self.wander();
+        let shown_ppb = jump_shown_ppb(&self.points[self.points.len().saturating_sub(WINDOW)..], &wander);
+        if wander.drift_max_ppb > 0 && shown_ppb > wander.jump_ppb {
+            self.counts.restless += 1;
+            self.unrest_ppb = self.unrest_ppb.max(shown_ppb.saturating_mul(2).min(wander.drift_max_ppb));
+            self.calm = 0;
+        }
+    }
+
     fn grow_calm(&mut self) {
         self.calm += 1;
         if self.calm >= CALM_READINGS {
@@ -196,7 +207,8 @@ impl Track {
 
     fn wander(&self) -> Wander {
         let wander = self.limits.wander;
-        Wander { jump_ppb: wander.jump_ppb.saturating_add(self.unrest_ppb), ..wander }
+        let jump_ppb = wander.jump_ppb.saturating_add(self.unrest_ppb);
+        Wander { jump_ppb, span_ppb: wander.span_ppb.max(jump_ppb), ..wander }
     }
 
     /// Leaves the line as it is and begins one at `point`.
@@ -233,6 +245,7 @@ impl Track {
         }
         self.push(point);
         self.open += 1;
+        self.see_unrest();
         self.publish(trail, *version);
         let is_better = change == Change::Better;
         if is_better || self.is_full() {
