@@ -129,7 +129,7 @@ fn phc_ctl_sees_the_same_offset() {
     say(&format!("phc_ctl and the map differ by {largest} ns at most"));
 }
 
-/// The instants at which phc_ctl was asked, and what the PHC was ahead of `CLOCK_REALTIME` by.
+/// The instants at which `phc_ctl` was asked, and what the PHC was ahead of `CLOCK_REALTIME` by.
 fn offsets(said: &str) -> Vec<(i64, i64)> {
     let mut at = None;
     let mut found = Vec::new();
@@ -145,7 +145,7 @@ fn offsets(said: &str) -> Vec<(i64, i64)> {
     found
 }
 
-/// linuxptp's phc_ctl for arm64, unpacked into the bench's cache.
+/// linuxptp's `phc_ctl` for arm64, unpacked into the bench's cache.
 fn phc_ctl() -> Option<PathBuf> {
     let script = "set -euo pipefail; . cross/packages.sh
         [ -e \"$HIL_CACHE/linuxptp/usr/sbin/phc_ctl\" ] || {
