@@ -15,6 +15,7 @@ pub mod database;
 #[cfg(feature = "dbc")]
 pub mod dbc;
 pub mod e2e;
+pub mod error_frame;
 pub mod extract;
 #[cfg(feature = "alloc")]
 pub mod finding;
@@ -38,6 +39,7 @@ pub mod uds;
 pub use database::{Comments, Database, MessageDefinition};
 #[cfg(feature = "dbc")]
 pub use dbc::DbcError;
+pub use error_frame::{BusErrors, BusState, ErrorFrame, ErrorKind};
 pub use extract::ByteOrder;
 #[cfg(feature = "alloc")]
 pub use finding::{Finding, Severity};
@@ -46,5 +48,5 @@ pub use frame::{CanId, Frame, FrameError, FrameFlags};
 pub use signal::{Branch, Raw, Signal, ValueKind};
 #[cfg(feature = "alloc")]
 pub use table::{Column, Columns, DecodeTable, Decoded, Matching, Message, MessageIndex};
-pub use time::{BootNanos, HwNanos, RealtimeNanos, TaiNanos};
+pub use time::{BootNanos, HwNanos, RawNanos, RealtimeNanos, TaiNanos, UtcNanos};
 pub use trace::{TraceContext, TraceError, TraceFlags};

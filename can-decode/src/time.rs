@@ -17,6 +17,12 @@ macro_rules! nanos {
             pub const fn since(self, earlier: Self) -> i64 {
                 self.0.saturating_sub(earlier.0)
             }
+
+            /// `ns` nanoseconds later, earlier where negative; saturates at the ends of the range.
+            #[must_use]
+            pub const fn plus(self, ns: i64) -> Self {
+                Self(self.0.saturating_add(ns))
+            }
         }
     };
 }
@@ -37,6 +43,30 @@ nanos!(
     /// International Atomic Time as PTP counts it (IEEE 1588): nanoseconds since 1970-01-01 TAI.
     TaiNanos
 );
+nanos!(
+    /// `CLOCK_MONOTONIC_RAW`: nanoseconds of the processor's own oscillator since boot, steered by nobody; stands still
+    /// while the machine is suspended.
+    RawNanos
+);
+nanos!(
+    /// True time in UTC: nanoseconds since 1970-01-01 UTC without leap seconds, as POSIX counts. What `CLOCK_REALTIME`
+    /// would show if it were right.
+    UtcNanos
+);
+
+impl TaiNanos {
+    /// The same instant in UTC; `tai_utc_s` is TAI minus UTC in whole seconds (37 since 2017-01-01, IERS Bulletin C).
+    pub const fn utc(self, tai_utc_s: i32) -> UtcNanos {
+        UtcNanos(self.0.saturating_sub(tai_utc_s as i64 * 1_000_000_000))
+    }
+}
+
+impl UtcNanos {
+    /// The same instant in TAI; `tai_utc_s` is TAI minus UTC in whole seconds (37 since 2017-01-01, IERS Bulletin C).
+    pub const fn tai(self, tai_utc_s: i32) -> TaiNanos {
+        TaiNanos(self.0.saturating_add(tai_utc_s as i64 * 1_000_000_000))
+    }
+}
 
 #[cfg(test)]
 mod tests {
@@ -47,5 +77,13 @@ mod tests {
         assert_eq!(RealtimeNanos::from_timespec(1, 5), RealtimeNanos(1_000_000_005));
         assert_eq!(RealtimeNanos::from_timespec(i64::MAX, 0), RealtimeNanos(i64::MAX));
         assert_eq!(BootNanos(3).since(BootNanos(5)), -2);
+        assert_eq!(BootNanos(i64::MAX).plus(1), BootNanos(i64::MAX));
+    }
+
+    #[test]
+    fn tai_is_ahead_of_utc() {
+        let tai = UtcNanos(1_500_000_000_000_000_001).tai(37);
+        assert_eq!(tai, TaiNanos(1_500_000_037_000_000_001));
+        assert_eq!(tai.utc(37), UtcNanos(1_500_000_000_000_000_001));
     }
 }

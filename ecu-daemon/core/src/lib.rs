@@ -5,6 +5,7 @@
 
 pub mod books;
 pub mod catalog;
+pub mod clock;
 pub mod collect;
 pub mod engine;
 pub mod record;
@@ -13,6 +14,7 @@ pub mod watch;
 
 pub use books::{BusBooks, RecordBooks};
 pub use catalog::Catalog;
+pub use clock::ClockMap;
 pub use collect::{Action, Limits};
 pub use engine::Engine;
 pub use record::{BusIndex, FrameRecord, Stamp};

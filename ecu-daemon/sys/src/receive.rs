@@ -228,6 +228,27 @@ mod tests {
         assert_eq!(received + drops, 20_001);
     }
 
+    /// As a CAN controller with a clock gives it: both stamps, and the kernel's count of what it dropped.
+    #[test]
+    fn both_stamps_and_the_drops_are_kept() {
+        fn message(level: libc::c_int, kind: libc::c_int, data: &[u8]) -> Vec<u8> {
+            let mut bytes = (size_of::<usize>() + 8 + data.len()).to_ne_bytes().to_vec();
+            bytes.extend(level.to_ne_bytes());
+            bytes.extend(kind.to_ne_bytes());
+            bytes.extend(data);
+            bytes.resize(bytes.len().next_multiple_of(size_of::<usize>()), 0);
+            bytes
+        }
+        let stamps: [libc::c_long; 6] = [1_790_000_000, 5, 0, 0, 77, 999_999_999];
+        let stamps: Vec<u8> = stamps.iter().flat_map(|word| word.to_ne_bytes()).collect();
+        let mut control = message(libc::SOL_SOCKET, libc::SO_RXQ_OVFL, &7_u32.to_ne_bytes());
+        control.extend(message(libc::SOL_SOCKET, libc::SCM_TIMESTAMPING, &stamps));
+        let received = parse_control(b"x", &control);
+        assert_eq!(received.software, Some(RealtimeNanos(1_790_000_000_000_000_005)));
+        assert_eq!(received.hardware, Some(HwNanos(77_999_999_999)));
+        assert_eq!(received.drops, Some(7));
+    }
+
     #[test]
     fn nonsense_in_control_messages_is_passed_over() {
         for control in [&[][..], &[0; 16], &[255; 64], &[16, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 37, 0, 0, 0]] {

@@ -1,0 +1,158 @@
+//! The clock map on a real kernel: a CAN interface whose stamps are of another clock than the system's, which drifts.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use hil_tests::guest::{Guest, aarch64, emulated_bench, shared};
+use hil_tests::say;
+use serde_json::Value as Json;
+
+/// How far the oscillator of the bench's CAN interface is off, ppb.
+const DRIFT_PPB: i64 = 50_000;
+/// A software stamp is so much later at most in these tests: the emulated processor is slow, and may be held up.
+const LATENCY_NS: i64 = 20_000_000;
+
+struct Run {
+    rounds: Vec<Json>,
+    frames: Vec<Json>,
+}
+
+/// Runs the probe on a CAN interface with these parameters of its module, under frames; `meanwhile` is a script.
+fn probe(guest: &Guest, module: &str, arguments: &str, meanwhile: &str) -> (Run, String) {
+    guest.copy_in(&aarch64("release/clock-probe"), "/tmp/clock-probe");
+    guest.run(&format!("modprobe hwvcan {module}; ip link add hw0 type hwvcan; ip link set hw0 up"));
+    let text = guest.run(&format!(
+        "chmod +x /tmp/clock-probe; /tmp/clock-probe --interface hw0 {arguments} >/tmp/probe & probe=$!
+         cangen hw0 -g 20 -n 200 & {meanwhile}
+         wait $probe; echo ====; cat /tmp/probe; ip link del hw0; rmmod hwvcan"
+    ));
+    let (meanwhile, probe) = text.split_once("====").expect("the probe's output");
+    let lines = probe.lines().filter_map(|line| serde_json::from_str::<Json>(line).ok());
+    let (rounds, frames) = lines.partition(|line| line["method"].is_string());
+    (Run { rounds, frames }, meanwhile.to_owned())
+}
+
+fn number(json: &Json) -> i64 {
+    json.as_i64().unwrap_or_else(|| panic!("a number: {json}"))
+}
+
+impl Run {
+    fn last(&self) -> &Json {
+        self.rounds.last().expect("rounds")
+    }
+
+    /// The same frame by the controller's clock and by the kernel's: the latter is later, by what the kernel took. Gives the
+    /// largest bound of the former.
+    fn stamps_agree(&self) -> i64 {
+        assert!(self.frames.len() >= 100, "{} frames", self.frames.len());
+        let mut largest = 0;
+        for frame in &self.frames {
+            let of = |stamp: &str| (number(&frame[stamp]["boot_ns"]), number(&frame[stamp]["error_ns"]));
+            assert_eq!(frame["hardware"]["basis"], "Stamp", "{frame}");
+            let ((hardware, error), (software, small)) = (of("hardware"), of("software"));
+            let late = software - hardware;
+            assert!((-error - small..LATENCY_NS + error).contains(&late), "{late} ns late: {frame}");
+            largest = largest.max(error);
+        }
+        largest
+    }
+}
+
+#[test]
+fn stamps_of_a_drifting_clock_are_placed_on_the_systems_axis() {
+    if !emulated_bench() {
+        return;
+    }
+    let guest = shared();
+    let module = format!("drift_ppb={DRIFT_PPB}");
+    let (run, _) = probe(&guest, &module, "--rounds 24", "true");
+    let last = run.last();
+    let drift = last["drift_ppb"].as_f64().expect("a drift");
+    let largest = run.stamps_agree();
+    say(&format!("{} frames, the largest bound {largest} ns; at the end {last}", run.frames.len()));
+    assert_eq!(last["method"], "extended");
+    assert!((drift - DRIFT_PPB as f64).abs() < 5_000.0, "{last}");
+    assert_eq!((number(&last["steps"]), number(&last["outliers"])), (0, 0), "{last}");
+}
+
+#[test]
+fn a_timer_that_nothing_can_read_is_mapped_by_its_frames() {
+    if !emulated_bench() {
+        return;
+    }
+    let guest = shared();
+    let module = format!("phc=0 drift_ppb={DRIFT_PPB}");
+    let (run, _) = probe(&guest, &module, "--rounds 24 --latency-us 2000", "true");
+    let largest = run.stamps_agree();
+    say(&format!("{} frames, the largest bound {largest} ns; at the end {}", run.frames.len(), run.last()));
+    assert_eq!(run.last()["method"], "frames");
+}
+
+/// linuxptp's own tool, asked while the probe runs, must see the offset where the map has it.
+#[test]
+fn phc_ctl_sees_the_same_offset() {
+    if !emulated_bench() {
+        return;
+    }
+    let guest = shared();
+    let Some(phc_ctl) = phc_ctl() else {
+        say("skipped: no linuxptp for arm64 can be had");
+        return;
+    };
+    guest.copy_in(&phc_ctl, "/tmp/phc_ctl");
+    let module = format!("drift_ppb={DRIFT_PPB}");
+    let ask = "chmod +x /tmp/phc_ctl
+        for i in 1 2 3 4 5; do sleep 0.8; cut -d ' ' -f 1 /proc/uptime; /tmp/phc_ctl -q /dev/ptp0 cmp; done";
+    let (run, said) = probe(&guest, &module, "--rounds 24", ask);
+    let said: Vec<(i64, i64)> = offsets(&said);
+    assert_eq!(said.len(), 5, "five answers of phc_ctl");
+    let mut largest = 0;
+    for (at, offset) in said {
+        // The map's line nearest in time, carried on by the drift.
+        let nearest = run
+            .rounds
+            .iter()
+            .filter(|round| round["error_ns"].is_i64())
+            .min_by_key(|round| number(&round["boot_ns"]).abs_diff(at))
+            .expect("rounds");
+        let apart = at - number(&nearest["boot_ns"]);
+        let expected = number(&nearest["phc_minus_realtime_ns"]) + apart / 1_000_000 * DRIFT_PPB / 1_000;
+        let differs = (offset - expected).abs();
+        // The tool's start takes up to a tenth of a second here, in which the clock drifts by 5 us; its own reading has a
+        // delay that it does not tell.
+        assert!(
+            differs < number(&nearest["error_ns"]) + 100_000,
+            "{differs} ns: phc_ctl {offset}, {nearest}"
+        );
+        largest = largest.max(differs);
+    }
+    say(&format!("phc_ctl and the map differ by {largest} ns at most"));
+}
+
+/// The instants at which `phc_ctl` was asked, and what the PHC was ahead of `CLOCK_REALTIME` by.
+fn offsets(said: &str) -> Vec<(i64, i64)> {
+    let mut at = None;
+    let mut found = Vec::new();
+    for line in said.lines() {
+        if let Ok(uptime) = line.trim().parse::<f64>() {
+            at = Some((uptime * 1e9) as i64);
+        } else if let Some((_, rest)) = line.split_once("offset from CLOCK_REALTIME is ") {
+            let offset = rest.trim_end().trim_end_matches("ns").parse::<i64>().expect("nanoseconds");
+            // It says how far CLOCK_REALTIME is ahead.
+            found.extend(at.take().map(|at| (at, -offset)));
+        }
+    }
+    found
+}
+
+/// linuxptp's `phc_ctl` for arm64, unpacked into the bench's cache.
+fn phc_ctl() -> Option<PathBuf> {
+    let script = "set -euo pipefail; . cross/packages.sh
+        [ -e \"$HIL_CACHE/linuxptp/usr/sbin/phc_ctl\" ] || {
+            refresh_lists >/dev/null; unpack_only \"$HIL_CACHE/linuxptp\" linuxptp:arm64 >&2; }
+        echo \"$HIL_CACHE/linuxptp/usr/sbin/phc_ctl\"";
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+    let output = Command::new("bash").args(["-c", script]).current_dir(root).output().ok()?;
+    let path = PathBuf::from(String::from_utf8(output.stdout).ok()?.trim());
+    path.is_file().then_some(path)
+}
