@@ -46,7 +46,8 @@ ecu-daemon: telemetry of an ECU, from CAN frames to the cloud
 
   ecu-daemon run [--config FILE] [--drain]
       The service. Without --config: /etc/ecu-daemon/config.toml, else a built-in default.
-      --drain: stop when all recordings have been played and everything is acknowledged.
+      --drain: stop when all recordings have been played and everything is acknowledged. Exit 74 when the card did not
+      take something.
   ecu-daemon demo [--seconds N] [--json] [--record LOG]
       A simulated drive through the whole path, with an embedded broker and gateway. Needs no root, no CAN.
       --record: write the drive to a file as candump -L text instead; its DBC files are in ecu-daemon/demo/.
@@ -169,7 +170,7 @@ fn run_command(mut arguments: lexopt::Parser) -> Result<(), Failure> {
 impl From<&RunError> for Failure {
     fn from(error: &RunError) -> Self {
         let code = match error {
-            RunError::Ring(_) => exit::IO,
+            RunError::Ring(_) | RunError::Lost { .. } => exit::IO,
             RunError::Schema(_) => exit::CONFIG,
             RunError::System(..) => exit::UNAVAILABLE,
             RunError::Panicked => exit::SOFTWARE,

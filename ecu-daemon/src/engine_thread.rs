@@ -15,7 +15,7 @@ use tracing::{error, warn};
 
 use crate::clock;
 use crate::inbox::Inbox;
-use crate::status::{BusObserved, Status};
+use crate::status::{BusObserved, Names, Status};
 use crate::stop::Stop;
 
 /// Frames taken between two looks at the clock.
@@ -36,6 +36,8 @@ pub struct Swap {
     pub engine: Engine,
     /// By bus, as in [`EngineThread::by_message`].
     pub by_message: Vec<bool>,
+    /// Of its messages.
+    pub names: Names,
     /// Gets what it replaced, to be freed elsewhere.
     pub done: oneshot::Sender<Result<Engine, SwapError>>,
 }
@@ -119,12 +121,13 @@ impl EngineThread<'_> {
     }
 
     fn swap(&mut self, engine: &mut Engine, swap: Swap, now: BootNanos) {
-        let Swap { engine: next, by_message, done } = swap;
+        let Swap { engine: next, by_message, names, done } = swap;
         let replaced = engine.swap(next, now, &mut |action| self.perform(action));
         if let Ok(before) = &replaced {
             self.by_message = by_message;
             // Under one lock with the first look at the new observers: /metrics must not count twice what has passed on.
             let mut observed = self.status.observed();
+            *self.status.names() = names;
             self.status.observed_before().add(before.watches());
             self.update_observed(engine, &mut observed, now);
         }
@@ -144,6 +147,7 @@ impl EngineThread<'_> {
                 }
                 drop(status);
                 self.inbox.push(block, self.patient);
+                self.status.store().count_unstored(self.inbox);
             }
             Action::Report(notice) => self.report(&notice),
             Action::ReportLoss { kind, records, error } => {
@@ -155,8 +159,8 @@ impl EngineThread<'_> {
     /// One line for what a bus shows for the first time.
     fn report(&self, notice: &Notice) {
         let bus = self.status.bus_names.get(usize::from(notice.bus.0)).map_or("", |name| name);
-        let name =
-            notice.message.map_or("", |index| self.status.message_name(usize::from(notice.bus.0), index));
+        let names = self.status.names();
+        let name = notice.message.map_or("", |index| names.of(usize::from(notice.bus.0), index));
         let (id, time_ns, is_last) = (notice.id, notice.stamp.ns, notice.is_last);
         match notice.suspicion {
             Suspicion::Conflict(signs) => {

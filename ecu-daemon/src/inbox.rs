@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use store::block::{Class, SealedBlock};
+use store::block::{Class, SchemaHash, SealedBlock};
 use store::ring::{Lease, Leased, RingError, Tally};
 use tokio::sync::oneshot;
 
@@ -25,6 +25,8 @@ pub enum Request {
     Release(Vec<Lease>),
     /// The broker lost its memory: offer again what it acknowledged since this `CLOCK_BOOTTIME`, nanoseconds.
     Reoffer(i64),
+    /// Keep this schema, and say when it is on the card: blocks that refer to it come only then.
+    Schema(SchemaHash, SealedBlock, oneshot::Sender<Result<(), RingError>>),
     /// Write what is left and stop.
     Close,
 }
@@ -49,6 +51,8 @@ struct State {
     oldest: Option<Instant>,
     requests: Vec<Request>,
     finished: bool,
+    /// Blocks that the writer has taken and not yet stored.
+    taken: Tally,
     dropped: Tally,
 }
 
@@ -115,9 +119,10 @@ impl Inbox {
         }
     }
 
-    /// Takes all blocks.
+    /// Takes all blocks. They count as not stored until [`Self::stored`].
     pub fn take_blocks(&self) -> Vec<SealedBlock> {
         let mut state = self.state();
+        state.taken = state.unstored();
         state.bytes = 0;
         state.oldest = None;
         let blocks = state.blocks.drain(..).collect();
@@ -126,16 +131,32 @@ impl Inbox {
         blocks
     }
 
-    /// Blocks dropped so far, and blocks waiting.
+    /// What was taken is on the card.
+    pub fn stored(&self) {
+        self.state().taken = Tally::default();
+    }
+
+    /// What was taken is given up: it counts as dropped.
+    pub fn lost(&self) {
+        let mut state = self.state();
+        state.dropped = state.dropped.plus(state.taken);
+        state.taken = Tally::default();
+    }
+
+    /// Blocks dropped so far, and blocks not stored yet, whether they were taken or not.
     pub fn tallies(&self) -> (Tally, Tally) {
         let state = self.state();
-        let mut waiting = Tally::default();
-        state.blocks.iter().for_each(|block| waiting.add(block.header().count));
-        (state.dropped, waiting)
+        (state.dropped, state.unstored())
     }
 }
 
 impl State {
+    fn unstored(&self) -> Tally {
+        let mut unstored = self.taken;
+        self.blocks.iter().for_each(|block| unstored.add(block.header().count));
+        unstored
+    }
+
     fn drop_least(&mut self) {
         let least = self.blocks.iter().map(|block| block.header().class).max();
         let at = self.blocks.iter().position(|block| Some(block.header().class) == least);
@@ -179,6 +200,14 @@ mod tests {
         let (dropped, waiting) = inbox.tallies();
         assert_eq!((dropped.blocks, waiting.blocks), (4, 8));
         let left = inbox.take_blocks();
+        assert_eq!(inbox.tallies(), (dropped, waiting), "taken is not stored");
+        inbox.push(block(Class::Live, 10, &mut sealer), false);
+        assert_eq!(inbox.tallies().1.blocks, 9);
+        inbox.stored();
+        assert_eq!((inbox.tallies().0.blocks, inbox.tallies().1.blocks), (4, 1));
+        inbox.take_blocks();
+        inbox.lost();
+        assert_eq!((inbox.tallies().0.blocks, inbox.tallies().1.blocks), (5, 0));
         assert!(left.iter().all(|block| block.header().class != Class::Bulk));
         assert!(left.iter().map(|block| block.bytes().len()).sum::<usize>() <= BYTES_MAX);
     }
@@ -199,6 +228,7 @@ mod tests {
                 let blocks = inbox.take_blocks();
                 assert!(blocks.len() <= 5, "{} blocks beyond the bound", blocks.len());
                 taken += blocks.len();
+                inbox.stored();
             }
             assert_eq!(taken, 20);
         });

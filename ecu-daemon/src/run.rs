@@ -13,37 +13,39 @@
 //! A stop travels the same way: capture ends, the engine seals what is open, the writer commits it, the uplink sends
 //! until all is acknowledged or its time is up, and the writer closes the ring.
 
+mod edge;
 mod reload;
+mod schemas;
 
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::{Builder, Scope, ScopedJoinHandle};
 use std::time::Duration;
 
 use ecu_core::catalog::TooManyMessages;
 use ecu_core::{Catalog, Engine, FrameRecord};
 use heapless::spsc::Queue;
-use store::block::{Body, BootId, Class, Kind, LogRecord, SchemaHash, SealedBlock, Sealer};
-use store::ring::{RingError, RingFile, open_or_quarantine};
-use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::Notify;
-use tracing::{error, info, warn};
+use store::block::{SchemaHash, SealedBlock, Sealer};
+use store::ring::{RingError, RingFile, Tally, open_or_quarantine};
+use tokio::sync::{Notify, watch};
+use tracing::{error, info};
 
 use crate::capture::{Capture, Player, QUEUE_FRAMES};
 use crate::clock;
-use crate::config::{Config, Uplink};
+use crate::config::Config;
 use crate::engine_thread::{EngineThread, Swap};
-use crate::http::Http;
 use crate::inbox::{Inbox, Request};
-use crate::log_socket::{LogSocket, QUEUE_LOGS};
+use crate::log_socket::QUEUE_LOGS;
 use crate::status::Status;
 use crate::stop::Stop;
 use crate::telemetry::Telemetry;
-use crate::uplink_task::UplinkTask;
 use crate::writer::Writer;
-use reload::{Running, reloads};
+use edge::Edge;
+use reload::Reload;
+pub use schemas::Schemas;
+use schemas::{message_names, schema_block};
 
 /// What is to run.
 pub struct Service {
@@ -69,6 +71,18 @@ pub enum RunError {
     /// A socket, a thread or the kernel.
     #[error("{0}: {1}")]
     System(&'static str, #[source] io::Error),
+    /// What a run that was to drain has lost.
+    #[error(
+        "{records} records in {blocks} blocks are lost: the ring did not take them{because}; all others are stored"
+    )]
+    Lost {
+        /// How many records.
+        records: u64,
+        /// In how many blocks.
+        blocks: u64,
+        /// What the ring said at the end, after a colon.
+        because: String,
+    },
     /// A thread panicked; what was sealed is stored.
     #[error("a thread of the service panicked; what it had sealed is stored, and a restart is safe")]
     Panicked,
@@ -100,21 +114,7 @@ impl Shared {
 /// [`RunError`]
 pub fn run(service: Service, status: Arc<Status>, stop: Arc<Stop>) -> Result<(), RunError> {
     let Service { mut config, players, drain, telemetry } = service;
-    let tables = config.buses.iter().map(|bus| (bus.name.clone(), bus.table.clone()));
-    let catalog = Catalog::new(tables)?;
-    let ring = open_ring(&config, &status)?;
-    let boot = clock::boot_id().map_err(|error| RunError::System("the kernel's boot id", error))?;
-    let run = clock::boot().0 as u64 / 1_000;
-    let zstd = |error| RunError::System("zstd", error);
-    let sealer = Sealer::new(boot, run, config.blocks.zstd_level).map_err(zstd)?;
-    let running = Running::new(&config, boot, catalog.hash());
-    let schema = (catalog.hash(), schema_block(&catalog).map_err(zstd)?);
-    let messages = catalog.schema().messages.len();
-    // Set once: a service runs once with its status.
-    let _ = status.messages.set(message_names(&catalog));
-    let observers = config.buses.iter().map(|bus| bus.observe.observer());
-    let engine = Engine::new(catalog, observers, sealer, config.blocks.limits);
-
+    let Ready { ring, engine, schema, reload, swaps } = Ready::new(&config, &status)?;
     let shared = Shared {
         status,
         stop,
@@ -127,7 +127,6 @@ pub fn run(service: Service, status: Arc<Status>, stop: Arc<Stop>) -> Result<(),
     let mut queue = Box::new(Queue::<FrameRecord, QUEUE_FRAMES>::new());
     let (frames_in, frames_out) = queue.split();
     let (logs_in, logs_out) = sync_channel(QUEUE_LOGS);
-    let (swaps_in, swaps_out) = sync_channel(1);
     let mut writer = Writer::new(
         ring,
         &shared.inbox,
@@ -136,20 +135,13 @@ pub fn run(service: Service, status: Arc<Status>, stop: Arc<Stop>) -> Result<(),
         &shared.complete,
         config.store.commit_after,
     );
-    writer.put_schema(schema.0, &schema.1);
-    info!(
-        vehicle = %config.vehicle,
-        buses = config.buses.len(),
-        messages,
-        ring = %config.store.path.display(),
-        loss_window = ?(Duration::from_nanos(config.blocks.limits.seal_after_ns as u64) + config.store.commit_after),
-        "started"
-    );
+    writer.put_first_schema(schema.0, schema.1.clone());
+    say_hello(&config, &shared.status);
     let result = std::thread::scope(|scope| {
         let engine_end = EngineThread {
             frames: frames_out,
             logs: logs_out,
-            swaps: swaps_out,
+            swaps,
             inbox: &shared.inbox,
             patient: Capture::can_wait(&config.buses),
             by_message: config.buses.iter().map(|bus| bus.observe.by_message).collect(),
@@ -169,18 +161,63 @@ pub fn run(service: Service, status: Arc<Status>, stop: Arc<Stop>) -> Result<(),
         })?;
         spawn(scope, "writer", shared, move || writer.run())?;
         let uplink = config.uplink.take();
-        let edge = edge(&config, uplink, schema, telemetry, logs_in, (running, swaps_in), shared);
+        let schemas = watch::Sender::new(Schemas::new(schema.0, schema.1));
+        let edge = Edge { config: &config, uplink, schemas, telemetry, logs: logs_in, reload, shared };
         let result = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .map_err(|error| RunError::System("the async runtime", error))
-            .and_then(|runtime| runtime.block_on(edge));
+            .and_then(|runtime| runtime.block_on(edge.run()));
         shared.stop.set();
         shared.inbox.ask(Request::Close);
         result
     });
     say_goodbye(&shared.status);
-    if shared.panicked.load(Ordering::Acquire) { Err(RunError::Panicked) } else { result }
+    if shared.panicked.load(Ordering::Acquire) {
+        return Err(RunError::Panicked);
+    }
+    result?;
+    // Who waits for a drain relies on its result; a service that is stopped has said and counted what it lost.
+    if drain { complete(&shared.status) } else { Ok(()) }
+}
+
+/// What is made before the first thread.
+struct Ready {
+    ring: RingFile,
+    engine: Engine,
+    schema: (SchemaHash, SealedBlock),
+    reload: Reload,
+    swaps: Receiver<Swap>,
+}
+
+impl Ready {
+    fn new(config: &Config, status: &Status) -> Result<Self, RunError> {
+        let tables = config.buses.iter().map(|bus| (bus.name.clone(), bus.table.clone()));
+        let catalog = Catalog::new(tables)?;
+        let ring = open_ring(config, status)?;
+        let boot = clock::boot_id().map_err(|error| RunError::System("the kernel's boot id", error))?;
+        let run = clock::boot().0 as u64 / 1_000;
+        let zstd = |error| RunError::System("zstd", error);
+        let sealer = Sealer::new(boot, run, config.blocks.zstd_level).map_err(zstd)?;
+        let schema = (catalog.hash(), schema_block(&catalog).map_err(zstd)?);
+        *status.names() = message_names(&catalog);
+        let observers = config.buses.iter().map(|bus| bus.observe.observer());
+        let engine = Engine::new(catalog, observers, sealer, config.blocks.limits);
+        // One reload is under way at a time.
+        let (swaps_in, swaps) = sync_channel(1);
+        Ok(Self { ring, engine, schema, reload: Reload::new(config, boot, swaps_in), swaps })
+    }
+}
+
+/// Whether everything that was sealed is stored.
+fn complete(status: &Status) -> Result<(), RunError> {
+    let store = status.store().clone();
+    let Tally { blocks, records } = store.dropped;
+    if blocks == 0 {
+        return Ok(());
+    }
+    let because = store.error.map(|error| format!(": {error}")).unwrap_or_default();
+    Err(RunError::Lost { records, blocks, because })
 }
 
 /// The ring; one that is damaged is set aside, which is said.
@@ -193,13 +230,18 @@ fn open_ring(config: &Config, status: &Status) -> Result<RingFile, RunError> {
     Ok(ring)
 }
 
-/// By bus, the names of its messages.
-fn message_names(catalog: &Catalog) -> Vec<Vec<Box<str>>> {
-    let names = catalog.buses().iter().map(|bus| {
-        let messages = catalog.schema().messages.iter().skip(bus.first_message);
-        messages.take(bus.table.messages().len()).map(|message| message.name.as_str().into()).collect()
-    });
-    names.collect()
+/// What runs, for the journal.
+fn say_hello(config: &Config, status: &Status) {
+    let messages: usize = status.names().0.iter().map(Vec::len).sum();
+    let seal_after = Duration::from_nanos(config.blocks.limits.seal_after_ns as u64);
+    info!(
+        vehicle = %config.vehicle,
+        buses = config.buses.len(),
+        messages,
+        ring = %config.store.path.display(),
+        loss_window = ?(seal_after + config.store.commit_after),
+        "started"
+    );
 }
 
 /// The run in one line, for the journal and for scripts that measure.
@@ -242,111 +284,4 @@ fn spawn<'scope, 'env>(
         .name(name.to_owned())
         .spawn_scoped(scope, work)
         .map_err(|error| RunError::System(name, error))
-}
-
-/// Everything asynchronous, until the last block is acknowledged, or stored where there is no uplink.
-async fn edge(
-    config: &Config,
-    uplink: Option<Uplink>,
-    schema: (SchemaHash, SealedBlock),
-    telemetry: Telemetry,
-    logs: SyncSender<LogRecord>,
-    (running, swaps): (Running, SyncSender<Swap>),
-    shared: &Shared,
-) -> Result<(), RunError> {
-    // A car records even when an address is taken or a folder is missing: the fault is reported, the rest goes on.
-    let http = match config.http {
-        Some(address) => Http::bind(address, telemetry, Arc::clone(&shared.status)).await.map(Some),
-        None => Ok(None),
-    };
-    let http = http.unwrap_or_else(|error| shared.fault(&error));
-    let log_socket = config.log_socket.as_deref().map(LogSocket::bind).transpose();
-    let log_socket = log_socket.unwrap_or_else(|error| shared.fault(&error));
-    let serve = async {
-        match http {
-            Some(http) => http.run().await,
-            None => std::future::pending().await,
-        }
-    };
-    let listen = async {
-        match log_socket {
-            Some(socket) => socket.run(logs, &shared.status, &shared.captured).await,
-            None => drop(logs),
-        }
-        std::future::pending::<()>().await;
-    };
-    let send = async {
-        match uplink {
-            Some(uplink) => {
-                shared.status.uplink().configured = true;
-                let patience = uplink.shutdown_upload;
-                let task = UplinkTask {
-                    config: uplink,
-                    vehicle: config.vehicle.clone(),
-                    schema,
-                    inbox: &shared.inbox,
-                    stored: &shared.stored,
-                    status: &shared.status,
-                    complete: &shared.complete,
-                    had_session: false,
-                };
-                task.run(give_up(&shared.stop, patience)).await;
-                // Stored it must be, sent it need not be: the ring keeps it for the next start.
-                until_complete(shared).await;
-            }
-            None => until_complete(shared).await,
-        }
-    };
-    tokio::select! {
-        () = serve => {}
-        () = listen => {}
-        () = send => {}
-        error = signals(&shared.stop) => return Err(RunError::System("signals", error)),
-        error = reloads(running, swaps, &shared.status) => return Err(RunError::System("SIGHUP", error)),
-    }
-    Ok(())
-}
-
-async fn until_complete(shared: &Shared) {
-    while !shared.complete.load(Ordering::Acquire) {
-        shared.stored.notified().await;
-    }
-}
-
-/// When the uplink is to give up: some time after a stop was asked for.
-async fn give_up(stop: &Stop, patience: Duration) {
-    stop.wait().await;
-    tokio::time::sleep(patience).await;
-    warn!("time to send is up; what is left stays in the ring for the next start");
-}
-
-/// SIGINT and SIGTERM ask for a stop; ends only when signals cannot be had.
-async fn signals(stop: &Stop) -> io::Error {
-    let (mut interrupt, mut terminate) =
-        match (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) {
-            (Ok(interrupt), Ok(terminate)) => (interrupt, terminate),
-            (Err(error), _) | (_, Err(error)) => return error,
-        };
-    loop {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
-        info!("stopping: sealing, storing and sending what is left");
-        stop.set();
-    }
-}
-
-/// The schema as a block. It names no vehicle and no boot: the same bytes for a whole fleet.
-fn schema_block(catalog: &Catalog) -> io::Result<SealedBlock> {
-    let mut sealer = Sealer::new(BootId::default(), 0, 19)?;
-    sealer.body.extend_from_slice(catalog.encoded());
-    sealer.seal(Body {
-        kind: Kind::Schema,
-        class: Class::Critical,
-        schema: SchemaHash::default(),
-        count: catalog.schema().messages.len() as u32,
-        span_ns: (0, 0),
-        sealed_boot_ns: 0,
-    })
 }

@@ -1,16 +1,19 @@
 //! What all threads know of each other: counters and states, for /metrics, /healthz and the demo's table.
 
+mod before;
 mod observed;
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
-use can_decode::observe::Totals;
-use can_decode::{MessageIndex, e2e};
-use ecu_core::{BusBooks, RecordBooks, Watch};
+use can_decode::MessageIndex;
+use ecu_core::{BusBooks, RecordBooks};
 use store::ring::{Books, Tally};
 
+use crate::inbox::Inbox;
+
+pub use before::ObservedBefore;
 pub use observed::{BusObserved, IdObserved, Rhythm};
 
 /// Counters of one bus that the capture thread keeps.
@@ -99,8 +102,8 @@ pub struct StoreStatus {
     pub books_at_start: Books,
     /// Blocks dropped before they reached the ring, because the card did not keep up.
     pub dropped: Tally,
-    /// Blocks sealed, but not yet committed.
-    pub pending: Tally,
+    /// Blocks sealed, but not yet committed: they wait in memory.
+    pub unstored: Tally,
     /// Bytes that blocks take in the file, and the bound.
     pub fill: (u64, u64),
     /// Commits that failed.
@@ -109,6 +112,19 @@ pub struct StoreStatus {
     pub error: Option<String>,
     /// A damaged file that was set aside at start.
     pub quarantined: Option<String>,
+}
+
+impl StoreStatus {
+    /// Takes over what waits in `inbox`, and what was dropped there. Whoever tells holds the status meanwhile, so that the
+    /// last one told the last state.
+    pub fn count_unstored(&mut self, inbox: &Inbox) {
+        (self.dropped, self.unstored) = inbox.tallies();
+    }
+
+    /// Records that this run has stored.
+    pub fn stored(&self) -> u64 {
+        self.books.total().sealed.records - self.books_at_start.total().sealed.records
+    }
 }
 
 /// What the uplink last said.
@@ -134,6 +150,8 @@ pub struct UplinkStatus {
     pub reoffered: u64,
     /// Why the last connection ended, or why the broker does not take blocks.
     pub error: Option<String>,
+    /// Why the ring cannot be read, while it cannot.
+    pub unreadable: Option<String>,
 }
 
 /// Counters of the log socket.
@@ -156,6 +174,18 @@ pub struct ReloadCounters {
     pub refused: AtomicU64,
 }
 
+/// Names of the messages of each bus's decode table.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Names(pub Vec<Vec<Box<str>>>);
+
+impl Names {
+    /// Of a message of the bus with this index; empty where it is not known.
+    pub fn of(&self, bus: usize, message: MessageIndex) -> &str {
+        let names = self.0.get(bus).and_then(|names| names.get(usize::from(message.0)));
+        names.map_or("", |name| name)
+    }
+}
+
 /// Everything, shared by all threads.
 #[derive(Debug, Default)]
 pub struct Status {
@@ -169,14 +199,13 @@ pub struct Status {
     pub reloads: ReloadCounters,
     /// The log socket's.
     pub logs: LogCounters,
-    /// Names of the messages of each bus's decode table, once they are known.
-    pub messages: OnceLock<Vec<Vec<Box<str>>>>,
     /// Where /metrics is, once it is.
     pub http: OnceLock<SocketAddr>,
     faults: Mutex<Vec<String>>,
     engine: Mutex<EngineStatus>,
     observed: Mutex<Vec<BusObserved>>,
     before: Mutex<ObservedBefore>,
+    names: Mutex<Names>,
     store: Mutex<StoreStatus>,
     uplink: Mutex<UplinkStatus>,
 }
@@ -221,10 +250,9 @@ impl Status {
         lock(&self.uplink)
     }
 
-    /// Name of a message of the bus with this index; empty while names are not known.
-    pub fn message_name(&self, bus: usize, message: MessageIndex) -> &str {
-        let names = self.messages.get().and_then(|buses| buses.get(bus));
-        names.and_then(|names| names.get(usize::from(message.0))).map_or("", |name| name)
+    /// Names of messages; empty at first, others after a reload. Who wants this and [`Self::observed`] takes that first.
+    pub fn names(&self) -> MutexGuard<'_, Names> {
+        lock(&self.names)
     }
 
     /// Notes something that the service has to do without until it is restarted.
@@ -243,6 +271,9 @@ impl Status {
         if let Some(error) = &self.store().error {
             reasons.push(format!("blocks cannot be stored: {error}"));
         }
+        if let Some(error) = &self.uplink().unreadable {
+            reasons.push(format!("blocks cannot be sent: {error}"));
+        }
         reasons
     }
 
@@ -252,87 +283,7 @@ impl Status {
         let store = self.store().clone();
         let frames = self.buses.iter().zip(&engine.buses).all(|(bus, books)| bus.read().balanced(books));
         let sealed = engine.samples.sealed + engine.spans.sealed + engine.logs.sealed;
-        let (now, before) = (store.books.total(), store.books_at_start.total());
-        let stored = now.sealed.records - before.sealed.records;
-        frames && store.books.balanced() && sealed == stored + store.dropped.records + store.pending.records
+        let kept = store.stored() + store.unstored.records;
+        frames && store.books.balanced() && sealed == kept + store.dropped.records
     }
-}
-
-/// By bus, what all observers counted that a reload has replaced, so that counters go on where they were.
-#[derive(Clone, Debug, Default)]
-pub struct ObservedBefore(Vec<Counted>);
-
-#[derive(Clone, Debug, Default)]
-struct Counted {
-    /// All but the end-to-end statuses.
-    totals: Totals,
-    e2e: [u64; e2e::Status::ALL.len()],
-}
-
-impl ObservedBefore {
-    fn new(buses: usize) -> Self {
-        Self(vec![Counted::default(); buses])
-    }
-
-    /// Adds what `watches` counted: they are being replaced.
-    pub fn add(&mut self, watches: &[Option<Watch>]) {
-        for (counted, watch) in self.0.iter_mut().zip(watches) {
-            let Some(totals) = watch.as_ref().map(Watch::totals) else { continue };
-            add(&mut counted.totals, totals);
-            for (sum, status) in counted.e2e.iter_mut().zip(e2e::Status::ALL) {
-                *sum += totals.e2e.of(status);
-            }
-        }
-    }
-
-    /// Raises what the present observers counted, end-to-end statuses excepted, by what the ones before them did.
-    pub fn raise(&self, observed: &mut [BusObserved]) {
-        for (counted, observed) in self.0.iter().zip(observed) {
-            if let Some(totals) = &mut observed.totals {
-                add(totals, &counted.totals);
-            }
-        }
-    }
-
-    /// Frames of the bus that had this end-to-end status.
-    pub fn e2e(&self, bus: usize, status: e2e::Status) -> u64 {
-        let at = e2e::Status::ALL.iter().position(|one| *one == status);
-        self.0.get(bus).zip(at).map_or(0, |(counted, at)| counted.e2e[at])
-    }
-}
-
-/// Adds what is counted. Identifiers are those of the present observer: the same ones come again.
-const fn add(sum: &mut Totals, other: &Totals) {
-    let Totals {
-        frames,
-        not_observed,
-        ids: _,
-        backwards,
-        late,
-        missed_cycles,
-        early,
-        cycle_differs,
-        cycle_changed,
-        length_changed,
-        kind_changed,
-        counter_gaps,
-        counter_lost,
-        counter_repeated,
-        conflicts,
-        e2e: _,
-    } = *other;
-    sum.frames += frames;
-    sum.not_observed += not_observed;
-    sum.backwards += backwards;
-    sum.late += late;
-    sum.missed_cycles += missed_cycles;
-    sum.early += early;
-    sum.cycle_differs += cycle_differs;
-    sum.cycle_changed += cycle_changed;
-    sum.length_changed += length_changed;
-    sum.kind_changed += kind_changed;
-    sum.counter_gaps += counter_gaps;
-    sum.counter_lost += counter_lost;
-    sum.counter_repeated += counter_repeated;
-    sum.conflicts += conflicts;
 }

@@ -75,6 +75,15 @@ fn describe() {
         "ecu_daemon_writer_dropped_records_total",
         "Records dropped because the card did not keep up."
     );
+    describe_counter!(
+        "ecu_daemon_writer_stored_records_total",
+        "Records that this run has stored in the ring."
+    );
+    describe_gauge!(
+        "ecu_daemon_writer_unstored_records",
+        "Records sealed and not yet stored: they wait in memory for the card. At rest sealed = stored + unstored + dropped."
+    );
+    describe_gauge!("ecu_daemon_writer_unstored_blocks", "Blocks sealed and not yet stored.");
     describe_gauge!("ecu_daemon_uplink_connected", "Whether the broker has accepted the connection.");
     describe_counter!("ecu_daemon_uplink_connects_total", "Connections made.");
     describe_counter!("ecu_daemon_uplink_batches_total", "Batches sent, acked, and refused by the broker.");
@@ -172,6 +181,9 @@ fn store(status: &Status) {
     gauge!("ecu_daemon_ring_bytes_max").set(store.fill.1 as f64);
     counter!("ecu_daemon_ring_commit_failures_total").absolute(store.failures);
     counter!("ecu_daemon_writer_dropped_records_total").absolute(store.dropped.records);
+    counter!("ecu_daemon_writer_stored_records_total").absolute(store.stored());
+    gauge!("ecu_daemon_writer_unstored_records").set(store.unstored.records as f64);
+    gauge!("ecu_daemon_writer_unstored_blocks").set(store.unstored.blocks as f64);
 }
 
 fn uplink(status: &Status) {

@@ -1,13 +1,15 @@
 //! The uplink: leases blocks from the ring, publishes them, and frees them when the broker has them.
 
+mod announcements;
+
 use std::future::Future;
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering::Acquire};
 use std::time::{Duration, Instant};
 
-use store::block::{SchemaHash, SealedBlock};
+use store::block::SchemaHash;
 use store::ring::{Lease, Leased};
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::{Notify, oneshot, watch};
 use tracing::{debug, info, warn};
 use uplink::backoff::Backoff;
 use uplink::batch;
@@ -17,7 +19,9 @@ use uplink::topic::VehicleId;
 use crate::clock;
 use crate::config::Uplink;
 use crate::inbox::{Inbox, Request};
+use crate::run::Schemas;
 use crate::status::Status;
+use announcements::{Announcement, Announcements};
 
 /// The first connection comes within this long, so that a fleet that is switched on together does not call at once.
 const FIRST_WITHIN: Duration = Duration::from_millis(500);
@@ -29,6 +33,9 @@ const ACK_WITHIN: Duration = Duration::from_secs(60);
 const REOFFER_NS: i64 = 60_000_000_000;
 /// How long to wait when the broker has nobody to give blocks to: until a gateway is back, they are ours to keep.
 const REFUSED_PAUSE: Duration = Duration::from_secs(2);
+/// How long to wait before a ring that could not be read is read again, unless something is stored meanwhile; doubles.
+const READ_AGAIN_FIRST: Duration = Duration::from_secs(1);
+const READ_AGAIN_CAP: Duration = Duration::from_secs(60);
 const BLOCKS_PER_BATCH: usize = 256;
 /// Bytes of a PUBLISH besides topic and payload: type, a length of up to 3 bytes, topic length, packet id (MQTT 3.1.1
 /// §3.3).
@@ -38,7 +45,7 @@ const GOODBYE_WITHIN: Duration = Duration::from_secs(2);
 /// What travels with a packet until it is acknowledged.
 enum Parcel {
     Blocks(Vec<Lease>),
-    Schema,
+    Schema(SchemaHash),
     Status,
 }
 
@@ -48,8 +55,8 @@ pub struct UplinkTask<'a> {
     pub config: Uplink,
     /// Who we are.
     pub vehicle: VehicleId,
-    /// What the blocks refer to.
-    pub schema: (SchemaHash, SealedBlock),
+    /// What the blocks refer to; a schema is here before there is a block that names it.
+    pub schemas: watch::Receiver<Schemas>,
     /// The writer.
     pub inbox: &'a Inbox,
     /// Told after every commit.
@@ -58,8 +65,18 @@ pub struct UplinkTask<'a> {
     pub status: &'a Status,
     /// Set once everything is sealed and in the ring.
     pub complete: &'a AtomicBool,
+    /// What it learns.
+    pub memory: Memory,
+}
+
+/// What the task knows of broker and ring, from one connection to the next.
+#[derive(Default)]
+pub struct Memory {
     /// Whether this process had a session with the broker before.
-    pub had_session: bool,
+    had_session: bool,
+    announcements: Announcements,
+    /// Why the ring could not be read, while it cannot.
+    unreadable: Option<String>,
 }
 
 /// Why a connection was left.
@@ -113,17 +130,28 @@ impl UplinkTask<'_> {
         let mut heard = Instant::now();
         let mut more = true;
         let mut refused_until: Option<Instant> = None;
+        let (mut unread_until, mut read_again) = (None, Backoff::new(READ_AGAIN_FIRST, READ_AGAIN_CAP));
         loop {
-            if connected && more && refused_until.is_none() && publisher.has_room() {
+            // Silence counts from when there was something to answer.
+            if publisher.in_flight() == 0 {
+                heard = Instant::now();
+            }
+            if connected {
+                self.announce(publisher);
+            }
+            let paused = refused_until.is_some() || unread_until.is_some();
+            if connected && more && !paused && self.may_send(publisher) {
                 match self.send_next(publisher).await {
-                    Sent::Batch => {
-                        // Silence counts from when there was something to answer.
-                        if publisher.in_flight() == 1 {
-                            heard = Instant::now();
-                        }
+                    Sent::Batch | Sent::Later => {
+                        read_again.reset();
                         continue;
                     }
-                    Sent::Nothing => more = false,
+                    Sent::Nothing => {
+                        read_again.reset();
+                        more = false;
+                    }
+                    // The whole bound, without jitter: the card is ours alone.
+                    Sent::Unreadable => unread_until = Some(Instant::now() + read_again.next(u32::MAX)),
                 }
             }
             let idle = publisher.in_flight() == 0;
@@ -139,31 +167,49 @@ impl UplinkTask<'_> {
                         Ok(Happened::Connected { session_present }) => {
                             connected = true;
                             backoff.reset();
-                            self.greet(publisher, session_present);
-                        }
-                        Ok(Happened::Acked(Parcel::Blocks(leases))) => {
-                            let mut status = self.status.uplink();
-                            (status.acked_batches, status.error) = (status.acked_batches + 1, None);
-                            drop(status);
-                            self.inbox.ask(Request::Acked(leases));
-                            more = true;
+                            self.greet(session_present);
                         }
                         Ok(Happened::Refused { token: Parcel::Blocks(leases), reason }) => {
                             self.refused(leases, &reason);
                             refused_until = Some(Instant::now() + REFUSED_PAUSE);
                             more = true;
                         }
-                        Ok(Happened::Returned(Parcel::Blocks(leases))) => self.inbox.ask(Request::Release(leases)),
-                        // Schema and status are retained: whoever comes later gets them.
-                        Ok(Happened::Acked(_) | Happened::Returned(_) | Happened::Refused { .. }) => {}
+                        Ok(happened) => more |= self.landed(happened),
                     }
                     self.status.uplink().in_flight = publisher.in_flight();
                 }
-                () = self.stored.notified() => more = true,
+                // Without a sender there are no further schemas.
+                Ok(()) = self.schemas.changed(), if connected => {}
+                // What can be written can most often be read, too.
+                () = self.stored.notified() => (more, unread_until) = (true, None),
                 () = at(refused_until) => refused_until = None,
+                () = at(unread_until) => unread_until = None,
                 () = at(silent_at) => return Left::Silent,
             }
         }
+    }
+
+    /// Takes note of a packet's fate; true when there may be something to send.
+    fn landed(&mut self, happened: Happened<Parcel>) -> bool {
+        let announcements = &mut self.memory.announcements;
+        match happened {
+            Happened::Acked(Parcel::Blocks(leases)) => {
+                let mut status = self.status.uplink();
+                (status.acked_batches, status.error) = (status.acked_batches + 1, None);
+                drop(status);
+                self.inbox.ask(Request::Acked(leases));
+                return true;
+            }
+            Happened::Returned(Parcel::Blocks(leases)) => self.inbox.ask(Request::Release(leases)),
+            Happened::Acked(Parcel::Schema(hash)) => announcements.acknowledged(hash),
+            Happened::Returned(Parcel::Schema(hash)) => announcements.returned(hash),
+            // Schemas and status are retained: whoever comes later gets them.
+            Happened::Acked(_)
+            | Happened::Returned(_)
+            | Happened::Refused { .. }
+            | Happened::Connected { .. } => {}
+        }
+        false
     }
 
     /// The broker did not take a batch: most often because no gateway is subscribed.
@@ -179,30 +225,56 @@ impl UplinkTask<'_> {
         self.inbox.ask(Request::Release(leases));
     }
 
-    /// What the broker must know before blocks make sense.
-    fn greet(&mut self, publisher: &mut Publisher<Parcel>, session_present: bool) {
+    fn greet(&mut self, session_present: bool) {
         info!(broker = self.config.link.broker(), session_present, "connected");
         let mut status = self.status.uplink();
         (status.connected, status.error) = (true, None);
         status.connects += 1;
         drop(status);
-        if self.had_session && !session_present {
+        if self.memory.had_session && !session_present {
             warn!("the broker has lost this vehicle's session; what it acknowledged last is sent again");
             self.inbox.ask(Request::Reoffer(clock::boot().0 - REOFFER_NS));
         }
-        // Retained: once per broker memory. A new process may have a new configuration, so it says it once, too.
-        if !self.had_session || !session_present {
-            let (hash, block) = &self.schema;
-            let topic = self.config.prefix.schema(*hash);
-            let _ = publisher.publish(&topic, true, block.bytes().to_vec(), Parcel::Schema);
-        }
-        let topic = self.config.prefix.status(&self.vehicle);
-        let _ = publisher.publish(&topic, true, self.status_text("online"), Parcel::Status);
-        self.had_session = true;
+        self.memory.had_session = true;
+        self.memory.announcements.begin(session_present);
     }
 
-    async fn send_next(&self, publisher: &mut Publisher<Parcel>) -> Sent {
-        let leased = self.lease().await;
+    /// Publishes what is to be known before blocks are, as far as there is room.
+    fn announce(&mut self, publisher: &mut Publisher<Parcel>) {
+        let schemas = self.schemas.borrow_and_update().clone();
+        let announcements = &mut self.memory.announcements;
+        announcements.add(schemas.iter().map(|(hash, _)| *hash));
+        while publisher.has_room()
+            && let Some(next) = self.memory.announcements.next()
+        {
+            let (topic, payload, parcel) = match next {
+                Announcement::Online => {
+                    let topic = self.config.prefix.status(&self.vehicle);
+                    (topic, self.status_text("online"), Parcel::Status)
+                }
+                Announcement::Schema(hash) => {
+                    let Some(block) = schemas.find(hash) else { continue };
+                    (self.config.prefix.schema(hash), block.bytes().to_vec(), Parcel::Schema(hash))
+                }
+            };
+            // Where there is room and it is not taken the connection is going; the next one begins anew.
+            let _ = publisher.publish(&topic, true, payload, parcel);
+        }
+    }
+
+    /// Whether blocks may be published: everything that they refer to has been.
+    fn may_send(&self, publisher: &Publisher<Parcel>) -> bool {
+        self.memory.announcements.is_empty() && publisher.has_room()
+    }
+
+    async fn send_next(&mut self, publisher: &mut Publisher<Parcel>) -> Sent {
+        let Some(leased) = self.lease().await else { return Sent::Unreadable };
+        // A reload may have come between: a schema is announced here before it is in use, and goes before its blocks.
+        self.announce(publisher);
+        if !self.may_send(publisher) {
+            self.inbox.ask(Request::Release(leased.into_iter().map(|block| block.lease).collect()));
+            return Sent::Later;
+        }
         let Some(first) = leased.first() else { return Sent::Nothing };
         let topic = self.config.prefix.blocks(&self.vehicle, first.class);
         let payload = batch::encode(&self.vehicle, leased.iter().map(|block| block.bytes.as_slice()));
@@ -225,18 +297,25 @@ impl UplinkTask<'_> {
         }
     }
 
-    async fn lease(&self) -> Vec<Leased> {
+    /// Blocks to send; `None` when the ring cannot be read.
+    async fn lease(&mut self) -> Option<Vec<Leased>> {
         let (reply, answer) = oneshot::channel();
         self.inbox.ask(Request::Lease(self.config.batch_bytes, BLOCKS_PER_BATCH, reply));
-        match answer.await {
-            Ok(Ok(leased)) => leased,
-            Ok(Err(error)) => {
-                warn!(%error, "the ring cannot be read; trying again with the next block");
-                Vec::new()
+        // A writer that is gone is a service that ends: nothing will come any more.
+        let answer = answer.await.unwrap_or_else(|_| Ok(Vec::new()));
+        let unreadable = answer.as_ref().err().map(ToString::to_string);
+        match (&unreadable, &self.memory.unreadable) {
+            (Some(error), before) if Some(error) == before.as_ref() => {
+                debug!(error, "the ring cannot be read")
             }
-            // The writer is gone; nothing will come any more.
-            Err(_) => Vec::new(),
+            // A card that stays broken is reported once.
+            (Some(error), _) => warn!(error, "the ring cannot be read; trying again with growing pauses"),
+            (None, Some(_)) => info!("the ring can be read again"),
+            (None, None) => return answer.ok(),
         }
+        self.status.uplink().unreadable.clone_from(&unreadable);
+        self.memory.unreadable = unreadable;
+        answer.ok()
     }
 
     fn land(&self, parcels: Vec<Parcel>, left: &Left) {
@@ -288,6 +367,12 @@ async fn at(time: Option<Instant>) {
 }
 
 enum Sent {
+    /// A batch is under way.
     Batch,
+    /// Something else has to go first.
+    Later,
+    /// There is nothing to send.
     Nothing,
+    /// The ring cannot be read.
+    Unreadable,
 }

@@ -37,8 +37,8 @@ pub struct Writer<'a> {
     failed_at: Option<Instant>,
     /// When the end was seen with blocks that were not stored.
     ending_at: Option<Instant>,
-    /// What the card did not take before the end.
-    lost: Tally,
+    /// What the blocks refer to first, while it is not on the card.
+    schema: Option<(SchemaHash, SealedBlock)>,
     /// Set once the last block is in the ring, or given up.
     complete: &'a AtomicBool,
 }
@@ -64,7 +64,7 @@ impl<'a> Writer<'a> {
             acked_at: None,
             failed_at: None,
             ending_at: None,
-            lost: Tally::default(),
+            schema: None,
             complete,
         };
         writer.status.store().books_at_start = *writer.ring.books();
@@ -72,11 +72,20 @@ impl<'a> Writer<'a> {
         writer
     }
 
-    /// Keeps the schema beside the blocks that refer to it.
-    pub fn put_schema(&mut self, hash: SchemaHash, block: &SealedBlock) {
-        if let Err(error) = self.ring.put_schema(hash, block) {
-            error!(%error, "cannot store the schema; `query` will not know the signals' names");
+    /// Keeps the schema that the first blocks refer to: on the card now, or, where that fails, before any of them.
+    pub fn put_first_schema(&mut self, hash: SchemaHash, block: SealedBlock) {
+        self.schema = Some((hash, block));
+        if let Err(error) = self.put_schema() {
+            self.failed(&error, false);
         }
+    }
+
+    fn put_schema(&mut self) -> Result<(), RingError> {
+        if let Some((hash, block)) = &self.schema {
+            self.ring.put_schema(*hash, block)?;
+            self.schema = None;
+        }
+        Ok(())
     }
 
     /// Runs until it is told to close.
@@ -94,7 +103,7 @@ impl<'a> Writer<'a> {
             let due =
                 |since: Option<Instant>| since.is_some_and(|since| since.elapsed() >= self.commit_after);
             // Acknowledgements are gathered like blocks: one that a power cut takes costs a repetition, not data.
-            let blocks_due = due(taken.oldest) || !self.pending.is_empty();
+            let blocks_due = due(taken.oldest) || !self.pending.is_empty() || self.schema.is_some();
             if close || taken.urgent || taken.finished || blocks_due || due(self.acked_at) {
                 self.commit(close);
             }
@@ -122,7 +131,7 @@ impl<'a> Writer<'a> {
 
     /// Whether, with no more blocks to come, all are stored, or the card has had its time.
     fn is_at_end(&mut self) -> bool {
-        if self.pending.is_empty() && self.inbox.tallies().1.blocks == 0 {
+        if self.inbox.tallies().1.blocks == 0 {
             return true;
         }
         self.ending_at.get_or_insert_with(Instant::now).elapsed() >= STOP_WITHIN
@@ -142,6 +151,8 @@ impl<'a> Writer<'a> {
             }
             Request::Release(leases) => self.ring.release(leases),
             Request::Reoffer(since) => self.reoffer(since),
+            // A requester that is gone is a service that stops.
+            Request::Schema(hash, block, done) => drop(done.send(self.ring.put_schema(hash, &block))),
             Request::Close => {}
         }
     }
@@ -168,12 +179,16 @@ impl<'a> Writer<'a> {
         if self.pending.is_empty() || last {
             self.pending.extend(self.inbox.take_blocks());
         }
-        if self.pending.is_empty() && self.acked.is_empty() {
+        if self.pending.is_empty() && self.acked.is_empty() && self.schema.is_none() {
             return;
         }
-        match self.ring.commit(&self.pending, &mut self.acked, clock::boot().0) {
+        let commit = self
+            .put_schema()
+            .and_then(|()| self.ring.commit(&self.pending, &mut self.acked, clock::boot().0));
+        match commit {
             Ok(committed) => {
                 self.pending.clear();
+                self.inbox.stored();
                 self.acked_at = None;
                 if self.failed_at.take().is_some() {
                     info!("the ring takes blocks again");
@@ -191,6 +206,7 @@ impl<'a> Writer<'a> {
     fn failed(&mut self, error: &RingError, last: bool) {
         let (blocks, records) = (self.pending.len(), self.pending_tally().records);
         let what = match (blocks, last) {
+            (0, _) if self.schema.is_some() => "the schema is not stored; it is tried again",
             (0, _) => "acknowledgements not stored; what they are for is sent again after a restart",
             (_, true) => "blocks lost: the ring did not take them before the end",
             (_, false) => "blocks not stored; they stay in memory and are tried again",
@@ -203,8 +219,8 @@ impl<'a> Writer<'a> {
             error!(%error, blocks, records, "{what}");
         }
         if last {
-            self.lost = self.lost.plus(self.pending_tally());
             self.pending.clear();
+            self.inbox.lost();
         }
         self.failed_at = Some(Instant::now());
         self.tell(Some(text));
@@ -217,11 +233,10 @@ impl<'a> Writer<'a> {
     }
 
     fn tell(&self, error: Option<String>) {
-        let (dropped, waiting) = self.inbox.tallies();
         let mut status = self.status.store();
         status.books = *self.ring.books();
         status.fill = self.ring.fill();
-        (status.dropped, status.pending) = (dropped.plus(self.lost), waiting.plus(self.pending_tally()));
+        status.count_unstored(self.inbox);
         status.failures += u64::from(error.is_some());
         status.error = error;
     }

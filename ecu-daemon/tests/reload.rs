@@ -1,15 +1,14 @@
 //! `systemctl reload`: the running binary gets other DBC files in the middle of a drive.
 #![allow(clippy::unwrap_used, reason = "a test helper fails by panicking")]
 
+mod daemon;
+
 use std::fmt::Write as _;
-use std::fs::{self, File};
-use std::io::{Read, Write};
+use std::fs;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
 
 use can_decode::e2e::{Config, Profile};
-use serde_json::Value;
+use daemon::{Card, Daemon, query, raw};
 
 /// 10 ms apart.
 const FRAMES: u16 = 600;
@@ -33,73 +32,39 @@ fn drive() -> String {
     lines
 }
 
-/// A running daemon; killed when a test fails.
-struct Daemon<'a> {
-    folder: &'a Path,
-    child: Child,
-}
-
-impl Drop for Daemon<'_> {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+/// A folder with a drive, its database and a configuration.
+fn prepare(folder: &Path) {
+    for (file, text) in [("drive.log", drive().as_str()), ("car.dbc", DBC), ("car.toml", CONFIG)] {
+        fs::write(folder.join(file), text).unwrap();
     }
 }
 
-impl<'a> Daemon<'a> {
-    fn start(folder: &'a Path) -> Self {
-        let log = File::create(folder.join("daemon.log")).unwrap();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_ecu-daemon"));
-        command.current_dir(folder).args(["run", "--config", "car.toml"]).env_remove("STATE_DIRECTORY");
-        Self { folder, child: command.stderr(log).stdout(Stdio::null()).spawn().unwrap() }
-    }
+/// The database with another unit and scale: another schema.
+fn in_metres_per_second() -> String {
+    DBC.replace("(0.01,0) [0|655] \"km/h\"", "(0.0025,0) [0|163] \"m/s\"")
+}
 
-    fn log(&self) -> String {
-        fs::read_to_string(self.folder.join("daemon.log")).unwrap()
+/// Every frame of the drive once and in order, the first ones in km/h, the others in m/s; gives how many are the first.
+fn check_speeds(folder: &Path) -> usize {
+    let speeds = query(folder, "SPEED.Speed");
+    let in_order = speeds.iter().map(|row| row["raw"].as_i64().unwrap());
+    assert!(in_order.eq(0..i64::from(FRAMES)), "each frame once, in order: {}", speeds.len());
+    let first = speeds.iter().position(|row| row["unit"] == "m/s").unwrap();
+    for (n, row) in speeds.iter().enumerate() {
+        let (unit, scale) = if n < first { ("km/h", 0.01) } else { ("m/s", 0.0025) };
+        let deviation = row["value"].as_f64().unwrap() - n as f64 * scale;
+        assert!(row["unit"] == unit && deviation.abs() < 1e-9, "{n}: {row}");
     }
-
-    fn signal(&self, name: &str) {
-        assert!(Command::new("kill").args([name, &self.child.id().to_string()]).status().unwrap().success());
-    }
-
-    /// A series of /metrics; `None` while it is not there.
-    fn metric(&self, series: &str) -> Option<u64> {
-        let log = self.log();
-        let address = log.split_once("http://")?.1.split_once("/metrics")?.0;
-        let mut stream = std::net::TcpStream::connect(address).ok()?;
-        stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: ecu\r\nConnection: close\r\n\r\n").ok()?;
-        let mut page = String::new();
-        stream.read_to_string(&mut page).ok()?;
-        page.lines().find_map(|line| line.strip_prefix(series)?.trim().parse().ok())
-    }
-
-    fn wait_for(&self, series: &str, at_least: u64) {
-        let started = Instant::now();
-        while self.metric(series).is_none_or(|value| value < at_least) {
-            let seen = self.metric(series);
-            assert!(started.elapsed() < Duration::from_secs(20), "{series}: {seen:?}\n{}", self.log());
-            std::thread::sleep(Duration::from_millis(20));
-        }
-    }
-
-    /// Puts `text` in the place of `file`, reloads, and waits for the `nth` such result.
-    fn reload(&self, file: &str, text: &str, result: &str, nth: u64) {
-        fs::write(self.folder.join(file), text).unwrap();
-        self.signal("-HUP");
-        self.wait_for(&format!("ecu_daemon_reloads_total{{result=\"{result}\"}}"), nth);
-    }
+    first
 }
 
 #[test]
 fn tables_change_in_mid_drive_and_no_frame_is_lost() {
-    const DECODED: &str = "ecu_daemon_frames_total{bus=\"can0\",outcome=\"decoded\"}";
     const E2E_OK: &str = "ecu_daemon_observed_e2e_total{bus=\"can0\",status=\"ok\"}";
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
-    for (file, text) in [("drive.log", drive().as_str()), ("car.dbc", DBC), ("car.toml", CONFIG)] {
-        fs::write(folder.join(file), text).unwrap();
-    }
-    let mut daemon = Daemon::start(folder);
+    prepare(folder);
+    let mut daemon = Daemon::start(folder, &[], Card::Whole);
     daemon.wait_for(DECODED, 100);
     // Gear was one place off, and what cannot change meanwhile is said.
     fs::write(folder.join("car.dbc"), DBC.replace("40|4", "44|4")).unwrap();
@@ -110,37 +75,36 @@ fn tables_change_in_mid_drive_and_no_frame_is_lost() {
 
     daemon.reload("car.dbc", &DBC.replace("(1,0)", "(1;0)"), "refused", 1);
     assert!(daemon.log().contains("car.dbc:5: error:"), "{}", daemon.log());
-    daemon.reload("car.dbc", &DBC.replace("km/h", "m/s"), "refused", 2);
-    assert!(daemon.log().contains("restart to use them"), "{}", daemon.log());
-    daemon.reload("car.toml", &CONFIG.replace("can0", "can1"), "refused", 3);
+    let other_unit = in_metres_per_second().replace("40|4", "44|4");
+    daemon.reload("car.dbc", &other_unit, "ok", 2);
+    assert!(daemon.metric(DECODED).unwrap() < u64::from(FRAMES), "the drive is still on");
+    daemon.reload("car.toml", &CONFIG.replace("can0", "can1"), "refused", 2);
     assert!(daemon.log().contains("restart to change them"), "{}", daemon.log());
-    daemon.reload("car.toml", "[[bus]\n", "refused", 4);
+    daemon.reload("car.toml", "[[bus]\n", "refused", 3);
     assert!(daemon.log().contains("car.toml:1: error:"), "{}", daemon.log());
 
     daemon.wait_for(DECODED, FRAMES.into());
     // Each observer takes the first frame that it sees as it is.
-    daemon.wait_for(E2E_OK, u64::from(FRAMES) - 2);
+    daemon.wait_for(E2E_OK, u64::from(FRAMES) - 3);
     let checks = [
         (DECODED, FRAMES.into()),
         ("ecu_daemon_frames_received_total{bus=\"can0\"}", FRAMES.into()),
         ("ecu_daemon_observed_frames_total{bus=\"can0\"}", FRAMES.into()),
         ("ecu_daemon_observed_identifiers{bus=\"can0\"}", 1),
-        (E2E_OK, u64::from(FRAMES) - 2),
-        ("ecu_daemon_observed_e2e_total{bus=\"can0\",status=\"initial\"}", 2),
+        (E2E_OK, u64::from(FRAMES) - 3),
+        ("ecu_daemon_observed_e2e_total{bus=\"can0\",status=\"initial\"}", 3),
         ("ecu_daemon_observed_counter_lost_total{bus=\"can0\"}", 0),
-        ("ecu_daemon_reloads_total{result=\"ok\"}", 1),
-        ("ecu_daemon_reloads_total{result=\"refused\"}", 4),
+        ("ecu_daemon_reloads_total{result=\"ok\"}", 2),
+        ("ecu_daemon_reloads_total{result=\"refused\"}", 3),
     ];
     for (series, expected) in checks {
         assert_eq!(daemon.metric(series), Some(expected), "{series}");
     }
-    daemon.signal("-TERM");
-    assert!(daemon.child.wait().unwrap().success());
-    assert!(daemon.log().contains("books_balanced=true"), "{}", daemon.log());
+    let log = daemon.stop();
+    assert!(log.contains("books_balanced=true"), "{log}");
 
-    let gears = query(folder, "SPEED.Gear");
-    let speeds = query(folder, "SPEED.Speed");
-    assert_eq!(speeds, (0..i64::from(FRAMES)).collect::<Vec<_>>(), "each frame once, in order");
+    let gears = raw(folder, "SPEED.Gear");
+    assert!(check_speeds(folder) as u64 >= swapped_at);
     let first_new = gears.iter().position(|gear| *gear == 2).unwrap();
     assert!(first_new >= 100, "{first_new}");
     assert!(
@@ -149,15 +113,68 @@ fn tables_change_in_mid_drive_and_no_frame_is_lost() {
     assert_eq!(gears.len(), usize::from(FRAMES));
 }
 
-/// Raw values of a signal, in order of time.
-fn query(folder: &Path, name: &str) -> Vec<i64> {
-    let output = Command::new(env!("CARGO_BIN_EXE_ecu-daemon"))
-        .current_dir(folder)
-        .args(["query", "--store", "ring.db", "--name", name, "--format", "json"])
-        .output()
-        .unwrap();
-    assert!(output.status.success(), "{output:?}");
-    let lines = String::from_utf8(output.stdout).unwrap();
-    let rows = lines.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-    rows.map(|row| row["raw"].as_i64().unwrap()).collect()
+const DECODED: &str = "ecu_daemon_frames_total{bus=\"can0\",outcome=\"decoded\"}";
+
+#[test]
+fn a_message_of_another_name_goes_on_under_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    prepare(folder);
+    fs::write(folder.join("car.toml"), CONFIG.split_once("[[bus.e2e]]").unwrap().0).unwrap();
+    let mut daemon = Daemon::start(folder, &[], Card::Whole);
+    daemon.wait_for(DECODED, 100);
+    daemon.reload("car.dbc", &DBC.replace("SPEED", "PACE"), "ok", 1);
+    daemon.until("/metrics knows the new name", |daemon| {
+        let page = daemon.page("/metrics").unwrap();
+        page.contains("message=\"PACE\"") && !page.contains("message=\"SPEED\"")
+    });
+    daemon.wait_for(DECODED, FRAMES.into());
+    daemon.stop();
+    let (before, after) = (raw(folder, "SPEED.Speed"), raw(folder, "PACE.Speed"));
+    assert!(before.len() >= 100 && !after.is_empty(), "{} {}", before.len(), after.len());
+    assert!(before.into_iter().chain(after).eq(0..i64::from(FRAMES)));
+}
+
+#[test]
+fn a_run_has_a_bounded_number_of_schemas() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    prepare(folder);
+    let mut daemon = Daemon::start(folder, &[], Card::Whole);
+    daemon.wait_for(DECODED, 1);
+    let other = |n: u64| DBC.replace("km/h", &format!("km/h/{n}"));
+    for n in 1..16 {
+        daemon.reload("car.dbc", &other(n), "ok", n);
+    }
+    daemon.reload("car.dbc", &other(16), "refused", 1);
+    assert!(daemon.log().contains("car.toml: the DBC files make another schema"), "{}", daemon.log());
+    assert!(daemon.log().contains("has 16 already; restart to use it"), "{}", daemon.log());
+    // One that it has is as good as ever.
+    daemon.reload("car.dbc", DBC, "ok", 16);
+    daemon.wait_for(DECODED, FRAMES.into());
+    daemon.stop();
+    let speeds = raw(folder, "SPEED.Speed");
+    assert!(speeds.into_iter().eq(0..i64::from(FRAMES)));
+}
+
+#[test]
+fn a_schema_that_the_ring_does_not_take_is_not_used() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    prepare(folder);
+    let mut daemon = Daemon::start(folder, &[], Card::Whole);
+    daemon.wait_for(DECODED, 50);
+    daemon.set_card(Card::Dead);
+    daemon.reload("car.dbc", &in_metres_per_second(), "refused", 1);
+    assert!(daemon.log().contains("the new schema is not stored"), "{}", daemon.log());
+    let refused_at = daemon.metric(DECODED).unwrap();
+    daemon.wait_for(DECODED, refused_at + 50);
+    daemon.set_card(Card::Whole);
+    daemon.signal("-HUP");
+    daemon.wait_for("ecu_daemon_reloads_total{result=\"ok\"}", 1);
+    daemon.wait_for(DECODED, FRAMES.into());
+    let log = daemon.stop();
+    assert!(log.contains("books_balanced=true"), "{log}");
+    let first = check_speeds(folder);
+    assert!(first as u64 >= refused_at + 50, "the old table stayed in use: {first}, {refused_at}");
 }

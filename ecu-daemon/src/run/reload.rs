@@ -3,9 +3,11 @@
 //!
 //! ```text
 //! async     SIGHUP ──▶ a thread of the runtime: read, compare, compile
+//!           ──a schema that is new──▶ writer: stores it ──▶ uplink: publishes it
 //!           ──Swap, bounded channel of one──▶ engine: seals what is open, goes on with the new tables
 //!           ◀──what it replaced, or why not──
 //! ```
+//! So there is no block, in the ring or on its way, whose schema is not there before it.
 
 use std::io;
 use std::path::PathBuf;
@@ -15,22 +17,30 @@ use std::sync::mpsc::SyncSender;
 
 use ecu_core::engine::SwapError;
 use ecu_core::{Catalog, Engine};
-use store::block::{BootId, SchemaHash, Sealer};
+use store::block::{BootId, SchemaHash, SealedBlock, Sealer};
+use store::ring::RingError;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use tracing::{debug, error, info, warn};
 
+use super::schemas::{Schemas, message_names, schema_block};
 use crate::clock;
 use crate::config::{Blocks, Bus, Config, Grade, Problem};
 use crate::engine_thread::Swap;
-use crate::status::Status;
+use crate::inbox::{Inbox, Request};
+use crate::status::{Names, Status};
+
+/// Serves SIGHUP.
+pub(super) struct Reload {
+    running: Arc<Running>,
+    swaps: SyncSender<Swap>,
+}
 
 /// What the service runs with for as long as it runs.
-pub(super) struct Running {
+struct Running {
     file: Option<PathBuf>,
     boot: BootId,
     blocks: Blocks,
-    schema: SchemaHash,
     buses: Vec<String>,
     /// Keys and what they stand at.
     fixed: Vec<(&'static str, String)>,
@@ -40,6 +50,8 @@ pub(super) struct Running {
 struct Fresh {
     engine: Engine,
     by_message: Vec<bool>,
+    names: Names,
+    schema: (SchemaHash, SealedBlock),
     /// Problems that it can run in spite of.
     problems: Vec<Problem>,
     /// Keys that were changed, but not while it runs.
@@ -59,10 +71,15 @@ enum Refused {
     )]
     Buses { file: String },
     #[error(
-        "{file}: the DBC files name other messages, signals, units, scales or labels than before, and a running service \
-         keeps the one schema that it has stored and published; restart to use them"
+        "{file}: the DBC files make another schema (messages, signals, units, scales, labels) than before, and this run \
+         has {} already; restart to use it",
+        Schemas::MAX
     )]
-    Schema { file: String },
+    Schemas { file: String },
+    #[error(
+        "the new schema is not stored, so that no block may refer to it: {0}; reload again when the card is well"
+    )]
+    Ring(#[from] RingError),
     #[error("{file}: {text}")]
     Other { file: String, text: String },
     #[error(transparent)]
@@ -76,13 +93,11 @@ fn lines(problems: &[Problem]) -> String {
 }
 
 impl Running {
-    /// To be made before anything is taken out of `config`.
-    pub(super) fn new(config: &Config, boot: BootId, schema: SchemaHash) -> Self {
+    fn new(config: &Config, boot: BootId) -> Self {
         Self {
             file: config.file.clone(),
             boot,
             blocks: config.blocks,
-            schema,
             buses: config.buses.iter().map(bus).collect(),
             fixed: fixed(config),
         }
@@ -109,15 +124,14 @@ impl Running {
         let observers: Vec<_> = config.buses.iter().map(|bus| bus.observe.observer()).collect();
         let tables = config.buses.into_iter().map(|bus| (bus.name, bus.table));
         let catalog = Catalog::new(tables).map_err(|error| other(error.to_string()))?;
-        if catalog.hash() != self.schema {
-            return Err(Refused::Schema { file });
-        }
+        let zstd = |error| other(format!("zstd: {error}; try again"));
+        let (names, schema) =
+            (message_names(&catalog), (catalog.hash(), schema_block(&catalog).map_err(zstd)?));
         // A run of its own: the engine's numbers of blocks begin at 0 again.
         let run = clock::boot().0 as u64 / 1_000;
-        let sealer = Sealer::new(self.boot, run, self.blocks.zstd_level)
-            .map_err(|error| other(format!("zstd: {error}; try again")))?;
+        let sealer = Sealer::new(self.boot, run, self.blocks.zstd_level).map_err(zstd)?;
         let engine = Engine::new(catalog, observers, sealer, self.blocks.limits);
-        Ok(Fresh { engine, by_message, problems, unchanged })
+        Ok(Fresh { engine, by_message, names, schema, problems, unchanged })
     }
 }
 
@@ -137,50 +151,89 @@ fn fixed(config: &Config) -> Vec<(&'static str, String)> {
     ]
 }
 
-/// Serves SIGHUP, one after the other; ends only when it cannot be had.
-pub(super) async fn reloads(running: Running, swaps: SyncSender<Swap>, status: &Status) -> io::Error {
-    let mut hangup = match signal(SignalKind::hangup()) {
-        Ok(hangup) => hangup,
-        Err(error) => return error,
-    };
-    let running = Arc::new(running);
-    while hangup.recv().await.is_some() {
-        info!("reading the configuration and its DBC files again");
-        match reload(&running, &swaps, status).await {
-            Ok(()) => {
-                status.reloads.ok.fetch_add(1, Relaxed);
-                info!("the new tables are in use");
-            }
-            Err(refused) => {
-                status.reloads.refused.fetch_add(1, Relaxed);
-                refused.to_string().lines().for_each(|line| error!("{line}"));
-                error!("not reloaded: the old tables stay in use");
-            }
-        }
+impl Reload {
+    /// Of what is about to run; to be made before anything is taken out of `config`.
+    pub(super) fn new(config: &Config, boot: BootId, swaps: SyncSender<Swap>) -> Self {
+        Self { running: Arc::new(Running::new(config, boot)), swaps }
     }
-    io::Error::other("SIGHUP is not delivered any more")
-}
 
-async fn reload(running: &Arc<Running>, swaps: &SyncSender<Swap>, status: &Status) -> Result<(), Refused> {
-    let reader = Arc::clone(running);
-    // A task that panics is a fault of ours; the old tables are as good as before.
-    let read = tokio::task::spawn_blocking(move || reader.read()).await;
-    let Fresh { engine, by_message, problems, unchanged } = read.unwrap_or(Err(Refused::Stopping))?;
-    let (done, replaced) = oneshot::channel();
-    // One at a time is under way, so there is room unless the engine has ended.
-    swaps.try_send(Swap { engine, by_message, done }).map_err(|_| Refused::Stopping)?;
-    // The old engine is freed here, not by the thread that has frames to take.
-    drop(replaced.await.map_err(|_| Refused::Stopping)??);
-    for problem in &problems {
-        match problem.grade {
-            Grade::Error | Grade::LeftOut => warn!("{problem}"),
-            Grade::Warning | Grade::Note => debug!("{problem}"),
+    /// Serves SIGHUP, one after the other; ends only when it cannot be had.
+    pub(super) async fn serve(
+        self,
+        schemas: &watch::Sender<Schemas>,
+        inbox: &Inbox,
+        status: &Status,
+    ) -> io::Error {
+        let mut hangup = match signal(SignalKind::hangup()) {
+            Ok(hangup) => hangup,
+            Err(error) => return error,
+        };
+        while hangup.recv().await.is_some() {
+            info!("reading the configuration and its DBC files again");
+            match self.reload(schemas, inbox, status).await {
+                Ok(()) => {
+                    status.reloads.ok.fetch_add(1, Relaxed);
+                    info!("the new tables are in use");
+                }
+                Err(refused) => {
+                    status.reloads.refused.fetch_add(1, Relaxed);
+                    refused.to_string().lines().for_each(|line| error!("{line}"));
+                    error!("not reloaded: the old tables stay in use");
+                }
+            }
         }
+        io::Error::other("SIGHUP is not delivered any more")
     }
-    let left_out = problems.iter().filter(|problem| problem.grade >= Grade::LeftOut).count();
-    status.config_problems.store(left_out as u64, Relaxed);
-    for key in unchanged {
-        warn!("{key} has changed and is used as it was; restart to change {key}");
+
+    async fn reload(
+        &self,
+        schemas: &watch::Sender<Schemas>,
+        inbox: &Inbox,
+        status: &Status,
+    ) -> Result<(), Refused> {
+        let reader = Arc::clone(&self.running);
+        // A task that panics is a fault of ours; the old tables are as good as before.
+        let read = tokio::task::spawn_blocking(move || reader.read()).await;
+        let Fresh { engine, by_message, names, schema, problems, unchanged } =
+            read.unwrap_or(Err(Refused::Stopping))?;
+        self.keep(schema, schemas, inbox).await?;
+        let (done, replaced) = oneshot::channel();
+        // One at a time is under way, so there is room unless the engine has ended.
+        let swap = Swap { engine, by_message, names, done };
+        self.swaps.try_send(swap).map_err(|_| Refused::Stopping)?;
+        // The old engine is freed here, not by the thread that has frames to take.
+        drop(replaced.await.map_err(|_| Refused::Stopping)??);
+        for problem in &problems {
+            match problem.grade {
+                Grade::Error | Grade::LeftOut => warn!("{problem}"),
+                Grade::Warning | Grade::Note => debug!("{problem}"),
+            }
+        }
+        let left_out = problems.iter().filter(|problem| problem.grade >= Grade::LeftOut).count();
+        status.config_problems.store(left_out as u64, Relaxed);
+        for key in unchanged {
+            warn!("{key} has changed and is used as it was; restart to change {key}");
+        }
+        Ok(())
     }
-    Ok(())
+
+    /// Stores and publishes a schema that this run did not have yet.
+    async fn keep(
+        &self,
+        (hash, block): (SchemaHash, SealedBlock),
+        schemas: &watch::Sender<Schemas>,
+        inbox: &Inbox,
+    ) -> Result<(), Refused> {
+        if schemas.borrow().find(hash).is_some() {
+            return Ok(());
+        }
+        let file = self.running.file.as_deref().map(|file| file.display().to_string());
+        let more = schemas.borrow().with(hash, block.clone());
+        let more = more.ok_or(Refused::Schemas { file: file.unwrap_or_default() })?;
+        let (done, stored) = oneshot::channel();
+        inbox.ask(Request::Schema(hash, block, done));
+        stored.await.map_err(|_| Refused::Stopping)??;
+        schemas.send_replace(more);
+        Ok(())
+    }
 }

@@ -95,7 +95,7 @@ pub(super) fn totals(status: &Status) {
 
 /// Appends what there is by identifier, in the Prometheus text format.
 pub(super) fn by_message(status: &Status, text: &mut String) {
-    let observed = status.observed();
+    let (observed, names) = (status.observed(), status.names());
     for (name, kind, help, value) in BY_MESSAGE {
         let mut is_described = false;
         for (bus, (bus_name, observed)) in status.bus_names.iter().zip(observed.iter()).enumerate() {
@@ -105,7 +105,7 @@ pub(super) fn by_message(status: &Status, text: &mut String) {
                     let _ = write!(text, "# HELP {name} {help}\n# TYPE {name} {kind}\n");
                     is_described = true;
                 }
-                let message = one.message.map_or("", |message| status.message_name(bus, message));
+                let message = one.message.map_or("", |message| names.of(bus, message));
                 let (bus, message) = (Escaped(bus_name), Escaped(message));
                 // A `String` takes any text.
                 let _ =
@@ -142,7 +142,7 @@ mod tests {
     #[test]
     fn what_identifiers_say_is_text_that_prometheus_reads() {
         let status = Status::new(vec!["can\"0\\".to_owned()], 0);
-        status.messages.set(vec![vec!["SPEED".into()]]).unwrap();
+        status.names().0 = vec![vec!["SPEED".into()]];
         let silent = IdObserved {
             id: CanId::Standard(0x100),
             message: Some(MessageIndex(0)),

@@ -1,0 +1,83 @@
+//! What the blocks of this run refer to.
+
+use std::io;
+use std::sync::Arc;
+
+use ecu_core::Catalog;
+use ecu_core::catalog::BusTable;
+use store::block::{Body, BootId, Class, Kind, SchemaHash, SealedBlock, Sealer};
+
+use crate::status::Names;
+
+/// The schemas of this run, the oldest first, each as a block. They stay in memory, so that a broker that has lost its own
+/// gets them again. A clone costs nothing.
+#[derive(Clone, Debug)]
+pub struct Schemas(Arc<[(SchemaHash, SealedBlock)]>);
+
+impl Schemas {
+    /// Most schemas of one run. One takes about a fifth of its DBC files; whoever changes them more often than this on one
+    /// drive can restart.
+    pub const MAX: usize = 16;
+
+    /// With the one that the service starts with.
+    pub fn new(hash: SchemaHash, block: SealedBlock) -> Self {
+        Self(Arc::new([(hash, block)]))
+    }
+
+    /// Those of `self` and another one; `None` when there are [`Self::MAX`] already.
+    pub fn with(&self, hash: SchemaHash, block: SealedBlock) -> Option<Self> {
+        (self.0.len() < Self::MAX).then(|| Self(self.iter().cloned().chain([(hash, block)]).collect()))
+    }
+
+    /// The block of the one of that name.
+    pub fn find(&self, hash: SchemaHash) -> Option<&SealedBlock> {
+        self.iter().find(|(known, _)| *known == hash).map(|(_, block)| block)
+    }
+
+    /// Each with its name.
+    pub fn iter(&self) -> impl Iterator<Item = &(SchemaHash, SealedBlock)> {
+        self.0.iter()
+    }
+}
+
+/// The schema as a block. It names no vehicle and no boot: the same bytes for a whole fleet.
+pub(super) fn schema_block(catalog: &Catalog) -> io::Result<SealedBlock> {
+    let mut sealer = Sealer::new(BootId::default(), 0, 19)?;
+    sealer.body.extend_from_slice(catalog.encoded());
+    sealer.seal(Body {
+        kind: Kind::Schema,
+        class: Class::Critical,
+        schema: SchemaHash::default(),
+        count: catalog.schema().messages.len() as u32,
+        span_ns: (0, 0),
+        sealed_boot_ns: 0,
+    })
+}
+
+/// By bus, the names of its messages.
+pub(super) fn message_names(catalog: &Catalog) -> Names {
+    let of = |bus: &BusTable| {
+        let messages = catalog.schema().messages.iter().skip(bus.first_message);
+        messages.take(bus.table.messages().len()).map(|message| message.name.as_str().into()).collect()
+    };
+    Names(catalog.buses().iter().map(of).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn there_are_at_most_so_many_and_each_is_known() {
+        let block = schema_block(&Catalog::new([]).unwrap()).unwrap();
+        let hash = |n: usize| SchemaHash([n as u8; 16]);
+        let mut schemas = Schemas::new(hash(0), block.clone());
+        for n in 1..Schemas::MAX {
+            assert!(schemas.find(hash(n)).is_none());
+            schemas = schemas.with(hash(n), block.clone()).unwrap();
+            assert!(schemas.find(hash(n)).is_some());
+        }
+        assert!((0..Schemas::MAX).map(hash).eq(schemas.iter().map(|(hash, _)| *hash)));
+        assert!(schemas.with(hash(Schemas::MAX), block).is_none());
+    }
+}

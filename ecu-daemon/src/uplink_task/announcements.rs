@@ -1,0 +1,117 @@
+//! What the broker must know before blocks make sense, and what of it it knows. All of it is retained there.
+
+use std::collections::VecDeque;
+
+use store::block::SchemaHash;
+
+/// One thing to say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Announcement {
+    /// What blocks refer to.
+    Schema(SchemaHash),
+    /// That the vehicle is there.
+    Online,
+}
+
+/// What is still to be said in this connection, and what need not be said again in the next.
+#[derive(Debug, Default)]
+pub(super) struct Announcements {
+    /// Schemas that the broker has acknowledged since it last lost its memory.
+    known: Vec<SchemaHash>,
+    /// Those, and the ones that were given out or are queued in this connection.
+    said: Vec<SchemaHash>,
+    queue: VecDeque<Announcement>,
+}
+
+impl Announcements {
+    /// A connection begins: with `session_present` the broker still knows what it has acknowledged to this process.
+    pub(super) fn begin(&mut self, session_present: bool) {
+        if !session_present {
+            self.known.clear();
+        }
+        self.said.clone_from(&self.known);
+        self.queue.clear();
+        self.queue.push_back(Announcement::Online);
+    }
+
+    /// Queues what was not said in this connection, and what the broker does not know from an earlier one.
+    pub(super) fn add(&mut self, schemas: impl IntoIterator<Item = SchemaHash>) {
+        for hash in schemas {
+            if !self.said.contains(&hash) {
+                self.said.push(hash);
+                self.queue.push_back(Announcement::Schema(hash));
+            }
+        }
+    }
+
+    /// The next one, to be published now.
+    pub(super) fn next(&mut self) -> Option<Announcement> {
+        self.queue.pop_front()
+    }
+
+    /// Whether everything was said that has to be said before blocks.
+    pub(super) fn is_empty(&self) -> bool {
+        self.queue.is_empty()
+    }
+
+    /// The broker has it.
+    pub(super) fn acknowledged(&mut self, hash: SchemaHash) {
+        if !self.known.contains(&hash) {
+            self.known.push(hash);
+        }
+    }
+
+    /// It did not go out after all.
+    pub(super) fn returned(&mut self, hash: SchemaHash) {
+        self.said.retain(|said| *said != hash);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const A: SchemaHash = SchemaHash([1; 16]);
+    const B: SchemaHash = SchemaHash([2; 16]);
+
+    /// Everything that is to be said, as far as it is schemas.
+    fn said(announcements: &mut Announcements) -> Vec<SchemaHash> {
+        let all = std::iter::from_fn(|| announcements.next());
+        all.filter_map(|one| if let Announcement::Schema(hash) = one { Some(hash) } else { None }).collect()
+    }
+
+    #[test]
+    fn a_schema_is_said_until_the_broker_has_it_and_again_when_it_has_forgotten() {
+        let mut announcements = Announcements::default();
+        let mut check =
+            |session_present, schemas: &[SchemaHash], acknowledged: &[SchemaHash], expected: &[_]| {
+                announcements.begin(session_present);
+                announcements.add(schemas.iter().copied());
+                announcements.add(schemas.iter().copied());
+                assert!(!announcements.is_empty(), "it is online");
+                assert_eq!(said(&mut announcements), expected);
+                assert!(announcements.is_empty());
+                acknowledged.iter().for_each(|hash| announcements.acknowledged(*hash));
+            };
+        // A process that starts does not know what its predecessor said, whatever the broker remembers.
+        check(true, &[A], &[], &[A]);
+        check(true, &[A], &[A], &[A]);
+        check(true, &[A], &[], &[]);
+        check(true, &[A, B], &[], &[B]);
+        check(true, &[A, B], &[B], &[B]);
+        check(true, &[A, B], &[], &[]);
+        check(false, &[A, B], &[A], &[A, B]);
+        check(true, &[A, B], &[], &[B]);
+    }
+
+    #[test]
+    fn what_did_not_go_out_is_said_again_in_the_same_connection() {
+        let mut announcements = Announcements::default();
+        announcements.begin(false);
+        announcements.add([A, B]);
+        assert_eq!(said(&mut announcements), [A, B]);
+        announcements.returned(A);
+        announcements.add([A, B]);
+        assert_eq!(said(&mut announcements), [A]);
+    }
+}
