@@ -2,15 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension, params};
 
 use super::open::{RingError, connect_read_only};
 use crate::block::{BlockError, Kind, Records, Schema, SchemaHash, open};
 
 /// A ring opened for reading only.
 pub struct RingReader {
-    connection: Connection,
-    path: PathBuf,
+    pub(super) connection: Connection,
+    pub(super) path: PathBuf,
 }
 
 /// A block as it lies in the file.
@@ -65,12 +65,10 @@ impl RingReader {
     /// # Errors
     /// [`RingError`] when the file cannot be read or the schema's block is damaged.
     pub fn schema(&self, hash: SchemaHash) -> Result<Option<Schema>, RingError> {
-        let sort = |source| RingError::sort(&self.path, source);
-        let mut statement =
-            self.connection.prepare_cached("SELECT bytes FROM schema WHERE hash = ?1").map_err(sort)?;
-        let mut rows = statement.query([hash.0]).map_err(sort)?;
-        let Some(row) = rows.next().map_err(sort)? else { return Ok(None) };
-        let bytes: Vec<u8> = row.get(0).map_err(sort)?;
+        let found = schema_block(&self.connection, hash);
+        let Some(bytes) = found.map_err(|source| RingError::sort(&self.path, source))? else {
+            return Ok(None);
+        };
         match open(&bytes) {
             Ok((_, Records::Schema(found, schema))) if found == hash => Ok(Some(schema)),
             Ok(_) => Err(self.bad_schema(hash, &BlockError::Schema("the name does not fit the content"))),
@@ -81,4 +79,10 @@ impl RingReader {
     fn bad_schema(&self, hash: SchemaHash, error: &BlockError) -> RingError {
         RingError::Corrupt { path: self.path.clone(), reason: format!("schema {hash}: {error}") }
     }
+}
+
+/// The schema's block as it lies in the file.
+pub(super) fn schema_block(connection: &Connection, hash: SchemaHash) -> rusqlite::Result<Option<Vec<u8>>> {
+    let mut statement = connection.prepare_cached("SELECT bytes FROM schema WHERE hash = ?1")?;
+    statement.query_row([hash.0], |row| row.get(0)).optional()
 }
