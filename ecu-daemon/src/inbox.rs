@@ -7,8 +7,8 @@ use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use store::block::{Class, SealedBlock};
-use store::ring::{Lease, Leased, RingError, Tally};
+use store::block::{Class, SchemaHash, SealedBlock};
+use store::ring::{Lease, Leased, Page, RingError, Selection, Tally};
 use tokio::sync::oneshot;
 
 /// Blocks that may wait for the card, bytes. At 20 kB/s this rides out minutes of a stalled card.
@@ -25,6 +25,10 @@ pub enum Request {
     Release(Vec<Lease>),
     /// The broker lost its memory: offer again what it acknowledged since this `CLOCK_BOOTTIME`, nanoseconds.
     Reoffer(i64),
+    /// A page of blocks: those selected, behind this row, about so many bytes.
+    Page(Selection, i64, usize, oneshot::Sender<Result<Page, RingError>>),
+    /// The block of this schema, if the ring has it.
+    SchemaBlock(SchemaHash, oneshot::Sender<Result<Option<Vec<u8>>, RingError>>),
     /// Write what is left and stop.
     Close,
 }

@@ -7,6 +7,7 @@
 //! writer    the ring's only owner ──leases, one request at a time────────▶ async
 //! async     uplink               ──acknowledgements──────────────────────▶ writer
 //! async     reload               ──other tables, channel of one──────────▶ engine
+//! async     control socket       ──pages of the ring, one request at a time▶ writer
 //! async     http                 ◀──Status, counters─────────────────────  all
 //! ```
 //!
@@ -34,6 +35,7 @@ use tracing::{error, info, warn};
 use crate::capture::{Capture, Player, QUEUE_FRAMES};
 use crate::clock;
 use crate::config::{Config, Uplink};
+use crate::control::Control;
 use crate::engine_thread::{EngineThread, Swap};
 use crate::http::Http;
 use crate::inbox::{Inbox, Request};
@@ -79,7 +81,7 @@ struct Shared {
     status: Arc<Status>,
     stop: Arc<Stop>,
     captured: Arc<Stop>,
-    inbox: Inbox,
+    inbox: Arc<Inbox>,
     stored: Notify,
     complete: AtomicBool,
     panicked: AtomicBool,
@@ -119,7 +121,7 @@ pub fn run(service: Service, status: Arc<Status>, stop: Arc<Stop>) -> Result<(),
         status,
         stop,
         captured: Arc::default(),
-        inbox: Inbox::default(),
+        inbox: Arc::default(),
         stored: Notify::new(),
         complete: AtomicBool::new(false),
         panicked: AtomicBool::new(false),
@@ -262,6 +264,14 @@ async fn edge(
     let http = http.unwrap_or_else(|error| shared.fault(&error));
     let log_socket = config.log_socket.as_deref().map(LogSocket::bind).transpose();
     let log_socket = log_socket.unwrap_or_else(|error| shared.fault(&error));
+    let control = config.control.as_deref().map(|path| Control::bind(path, &config.store.path)).transpose();
+    let control = control.unwrap_or_else(|error| shared.fault(&error));
+    let answer = async {
+        match control {
+            Some(control) => control.run(Arc::clone(&shared.inbox)).await,
+            None => std::future::pending().await,
+        }
+    };
     let serve = async {
         match http {
             Some(http) => http.run().await,
@@ -299,6 +309,7 @@ async fn edge(
     };
     tokio::select! {
         () = serve => {}
+        () = answer => {}
         () = listen => {}
         () = send => {}
         error = signals(&shared.stop) => return Err(RunError::System("signals", error)),

@@ -142,6 +142,13 @@ impl<'a> Writer<'a> {
             }
             Request::Release(leases) => self.ring.release(leases),
             Request::Reoffer(since) => self.reoffer(since),
+            // An asker that is gone needs no answer.
+            Request::Page(selection, after, bytes_max, reply) => {
+                let _ = reply.send(self.ring.page(&selection, after, bytes_max));
+            }
+            Request::SchemaBlock(hash, reply) => {
+                let _ = reply.send(self.ring.schema_block(hash));
+            }
             Request::Close => {}
         }
     }

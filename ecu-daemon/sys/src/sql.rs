@@ -4,14 +4,19 @@
 
 use std::borrow::Cow;
 use std::ffi::{CStr, c_int};
+use std::fmt::Write;
+use std::io;
 use std::sync::Arc;
 
-use rusqlite::types::{FromSql, ToSql, ToSqlOutput, Value, ValueRef};
+use rusqlite::fallible_iterator::FallibleIterator;
+use rusqlite::limits::Limit as Bound;
+use rusqlite::types::{FromSql, ToSql, ToSqlOutput};
+pub use rusqlite::types::{Value, ValueRef};
 use rusqlite::vtab::{
     Context, Filters, IndexConstraintOp, IndexInfo, Module, VTab, VTabConfig, VTabConnection, VTabCursor,
     sqlite3_vtab, sqlite3_vtab_cursor,
 };
-use rusqlite::{Connection, Error};
+use rusqlite::{Batch, Connection, Error};
 
 /// What SQL is to read.
 pub trait Table: Send + Sync {
@@ -59,13 +64,68 @@ pub enum Compare {
     GreaterOrEqual,
 }
 
-/// Names the table in `connection`.
+/// Who takes what statements answer.
+pub trait Answer {
+    /// A statement begins to answer, with these columns.
+    ///
+    /// # Errors
+    /// Its own; no statement is run after it.
+    fn columns(&mut self, names: &[&str]) -> io::Result<()>;
+
+    /// A row of it.
+    ///
+    /// # Errors
+    /// Its own; no statement is run after it.
+    fn row(&mut self, values: &[ValueRef<'_>]) -> io::Result<()>;
+}
+
+/// Why statements were not run to their end.
+#[derive(Debug, thiserror::Error)]
+pub enum SqlError {
+    /// SQLite does not take them.
+    #[error("SQL: {0}")]
+    Refused(#[source] rusqlite::Error),
+    /// Reading failed.
+    #[error("SQL: {0}")]
+    Failed(#[source] rusqlite::Error),
+    /// The answer was not taken.
+    #[error("{0}")]
+    Answer(#[source] io::Error),
+}
+
+/// Runs the statements in `text`, one after the other, over `tables`.
 ///
 /// # Errors
-/// When SQLite cannot take it, as for a name with a NUL in it.
-pub fn add_table(connection: &Connection, name: &str, table: Arc<dyn Table>) -> rusqlite::Result<()> {
+/// [`SqlError`]; what came before it was answered.
+pub fn run(
+    tables: Vec<(&str, Arc<dyn Table>)>,
+    text: &str,
+    answer: &mut impl Answer,
+) -> Result<(), SqlError> {
+    let connection = connect(tables).map_err(SqlError::Refused)?;
+    let mut batch = Batch::new(&connection, text);
+    while let Some(mut statement) = batch.next().map_err(SqlError::Refused)? {
+        let names: Vec<&str> = statement.column_names().collect();
+        answer.columns(&names).map_err(SqlError::Answer)?;
+        let columns = names.len();
+        let mut rows = statement.query([]).map_err(SqlError::Failed)?;
+        while let Some(row) = rows.next().map_err(SqlError::Failed)? {
+            let values: Result<Vec<_>, _> = (0..columns).map(|column| row.get_ref(column)).collect();
+            answer.row(&values.map_err(SqlError::Failed)?).map_err(SqlError::Answer)?;
+        }
+    }
+    Ok(())
+}
+
+fn connect(tables: Vec<(&str, Arc<dyn Table>)>) -> rusqlite::Result<Connection> {
     const MODULE: Module<'_, Opened> = Module::eponymous_only_module();
-    connection.create_module(name, &MODULE, Some(table))
+    let connection = Connection::open_in_memory()?;
+    // Statements read these tables, and nothing else of this machine: no `ATTACH`.
+    connection.set_limit(Bound::SQLITE_LIMIT_ATTACHED, 0)?;
+    for (name, table) in tables {
+        connection.create_module(name, &MODULE, Some(table))?;
+    }
+    Ok(connection)
 }
 
 /// SQLite's handle of a table.
@@ -98,7 +158,7 @@ unsafe impl<'vtab> VTab<'vtab> for Opened {
 
     fn best_index(&self, info: &mut IndexInfo) -> rusqlite::Result<bool> {
         // The plan is the text of the limits: column and comparison of each argument of `filter`.
-        let mut plan = String::new();
+        let (mut plan, mut limits) = (String::new(), 0);
         let usable: Vec<(usize, c_int, char)> = info
             .constraints()
             .enumerate()
@@ -112,13 +172,13 @@ unsafe impl<'vtab> VTab<'vtab> for Opened {
             if column < 0 || info.collation(index)? != "BINARY" {
                 continue;
             }
-            plan.push_str(&format!("{column}{sign}"));
-            let arguments = plan.matches(|letter: char| !letter.is_ascii_digit()).count();
-            info.constraint_usage(index).set_argv_index(arguments as c_int);
+            // Writing to a String cannot fail.
+            let _ = write!(plan, "{column}{sign}");
+            limits += 1;
+            info.constraint_usage(index).set_argv_index(limits);
         }
         // Each limit is taken to halve the work, so that the scan with the most of them is the one that is done.
-        let limits = plan.matches(|letter: char| !letter.is_ascii_digit()).count();
-        info.set_estimated_cost(1e9 / 2_f64.powi(limits as i32));
+        info.set_estimated_cost(1e9 / 2_f64.powi(limits));
         info.set_idx_str(&plan);
         Ok(true)
     }
@@ -261,48 +321,73 @@ mod tests {
         }
     }
 
-    fn numbers(count: i64) -> (Connection, Arc<Numbers>) {
-        let connection = Connection::open_in_memory().unwrap();
+    /// Collects an answer as text.
+    #[derive(Default)]
+    struct Text(String);
+
+    impl Answer for Text {
+        fn columns(&mut self, names: &[&str]) -> io::Result<()> {
+            self.0.push_str(&names.join(","));
+            Ok(())
+        }
+
+        fn row(&mut self, values: &[ValueRef<'_>]) -> io::Result<()> {
+            self.0.push('\n');
+            let text = |value: &ValueRef<'_>| match value {
+                ValueRef::Integer(number) => number.to_string(),
+                ValueRef::Text(text) => String::from_utf8_lossy(text).into_owned(),
+                other => format!("{other:?}"),
+            };
+            let texts: Vec<String> = values.iter().map(text).collect();
+            self.0.push_str(&texts.join(","));
+            Ok(())
+        }
+    }
+
+    fn ask(count: i64, sql: &str) -> (Result<String, String>, Vec<Limit>) {
         let numbers = Arc::new(Numbers { count, seen: Mutex::default() });
         let table: Arc<dyn Table> = Arc::<Numbers>::clone(&numbers);
-        add_table(&connection, "numbers", table).unwrap();
-        (connection, numbers)
+        let mut text = Text::default();
+        let result = run(vec![("numbers", table)], sql, &mut text);
+        let seen = numbers.seen.lock().unwrap().clone();
+        (result.map(|()| text.0).map_err(|error| error.to_string()), seen)
     }
 
     #[test]
     fn sql_reads_a_table_and_its_limits_reach_it() {
-        let (connection, numbers) = numbers(10);
         let check = |sql: &str, expected: &str, limits: &[(usize, Compare)]| {
-            let text: String = connection.query_row(sql, [], |row| row.get(0)).unwrap();
-            assert_eq!(text, expected, "{sql}");
-            let seen = numbers.seen.lock().unwrap();
+            let (text, seen) = ask(10, sql);
+            assert_eq!(text.as_deref(), Ok(expected), "{sql}");
             let seen: Vec<_> = seen.iter().map(|limit| (limit.column, limit.compare)).collect();
             assert_eq!(seen, limits, "{sql}");
         };
-        check("SELECT group_concat(name, ' ') FROM numbers", "n0 n1 n2 n3 n4 n5 n6 n7 n8 n9", &[]);
+        check("SELECT count(*) AS n, max(name) AS m FROM numbers", "n,m\n10,n9", &[]);
         check(
-            "SELECT group_concat(number, ' ') FROM numbers WHERE number >= 3 AND number < 6",
-            "3 4 5",
+            "SELECT * FROM numbers WHERE number >= 3 AND number < 5",
+            "number,name\n3,n3\n4,n4",
             &[(0, Compare::GreaterOrEqual), (0, Compare::Less)],
         );
-        check("SELECT max(number) || '' FROM numbers WHERE name = 'n7'", "7", &[(1, Compare::Equal)]);
-        check("SELECT name FROM numbers WHERE name = 'N7' COLLATE NOCASE", "n7", &[]);
-        check("SELECT name FROM numbers WHERE name LIKE 'n8%'", "n8", &[]);
+        check("SELECT number FROM numbers WHERE name = 'n7'", "number\n7", &[(1, Compare::Equal)]);
+        check("SELECT name FROM numbers WHERE name = 'N7' COLLATE NOCASE", "name\nn7", &[]);
+        check("SELECT name FROM numbers WHERE name LIKE 'n8%'", "name\nn8", &[]);
+        // Once for each row of the other one.
+        check(
+            "SELECT count(*) AS n FROM numbers a JOIN numbers b ON b.number = a.number + 1",
+            "n\n9",
+            &[(0, Compare::Equal)],
+        );
+        check("SELECT 1 AS one; SELECT 2 AS two;", "one\n1two\n2", &[]);
     }
 
     #[test]
-    fn an_error_while_reading_ends_the_statement_with_its_text() {
-        let (connection, _) = numbers(2000);
-        let error =
-            connection.query_row("SELECT count(*) FROM numbers", [], |row| row.get::<_, i64>(0)).unwrap_err();
-        assert!(error.to_string().contains("the thousandth number is missing"), "{error}");
-        assert!(connection.execute("DELETE FROM numbers", []).is_err(), "it cannot be written");
-    }
-
-    #[test]
-    fn a_join_reads_it_again_for_each_row() {
-        let (connection, _) = numbers(10);
-        let sql = "SELECT count(*) FROM numbers a JOIN numbers b ON b.number = a.number + 1";
-        assert_eq!(connection.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap(), 9);
+    fn what_is_wrong_is_said() {
+        let check = |sql: &str, expected: &str| {
+            let error = ask(2000, sql).0.unwrap_err();
+            assert!(error.contains(expected), "{sql}: {error}");
+        };
+        check("SELECT count(*) FROM numbers", "the thousandth number is missing");
+        check("SELECT * FROM letters", "no such table: letters");
+        check("DELETE FROM numbers", "may not be modified");
+        check("ATTACH '/tmp/other.db' AS other", "too many attached databases");
     }
 }

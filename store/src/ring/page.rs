@@ -22,6 +22,7 @@ pub struct Selection {
 }
 
 /// Some blocks, oldest first.
+#[derive(Debug)]
 pub struct Page {
     /// Each as it lies in the file.
     pub blocks: Vec<StoredBlock>,

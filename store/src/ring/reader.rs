@@ -2,10 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension};
 
 use super::open::{RingError, connect_read_only};
-use crate::block::{BlockError, Kind, Records, Schema, SchemaHash, open};
+use crate::block::{BlockError, Records, Schema, SchemaHash, open};
 
 /// A ring opened for reading only.
 pub struct RingReader {
@@ -14,6 +14,7 @@ pub struct RingReader {
 }
 
 /// A block as it lies in the file.
+#[derive(Debug)]
 pub struct StoredBlock {
     /// Its row, for naming it in messages.
     pub id: i64,
@@ -28,36 +29,6 @@ impl RingReader {
     /// [`RingError`]: missing, owned by a running service, damaged, or not a ring.
     pub fn open(path: &Path) -> Result<Self, RingError> {
         Ok(Self { connection: connect_read_only(path)?, path: path.to_owned() })
-    }
-
-    /// Hands `visit` every block of `kind` that touches the times from `first_ns` to `last_ns`, oldest first, until it
-    /// says false.
-    ///
-    /// # Errors
-    /// [`RingError`] when the file cannot be read; blocks before the fault have been visited.
-    pub fn blocks(
-        &self,
-        kind: Kind,
-        first_ns: i64,
-        last_ns: i64,
-        mut visit: impl FnMut(StoredBlock) -> bool,
-    ) -> Result<(), RingError> {
-        let sort = |source| RingError::sort(&self.path, source);
-        let mut statement = self
-            .connection
-            .prepare_cached(
-                "SELECT block.id, bytes FROM block JOIN body USING (id)
-                 WHERE kind = ?1 AND last_ns >= ?2 AND first_ns <= ?3 ORDER BY block.id",
-            )
-            .map_err(sort)?;
-        let mut rows = statement.query(params![kind as u8, first_ns, last_ns]).map_err(sort)?;
-        while let Some(row) = rows.next().map_err(sort)? {
-            let block = StoredBlock { id: row.get(0).map_err(sort)?, bytes: row.get(1).map_err(sort)? };
-            if !visit(block) {
-                break;
-            }
-        }
-        Ok(())
     }
 
     /// The schema of that name, if the ring has it.
