@@ -17,7 +17,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::config::{self, Config, Grade, Problem};
-use crate::inspect::{check, decode, query};
+use crate::inspect::{check, decode, export, query, sql};
 use crate::run::{RunError, Service, run};
 use crate::status::Status;
 use crate::stop::Stop;
@@ -61,8 +61,15 @@ ecu-daemon: telemetry of an ECU, from CAN frames to the cloud
       --isotp: these identifiers, too: 79B:7BB, 6F1/12:612/F1 with address bytes, 700:* for functional requests.
       --no-isotp: none but those named with --isotp.
   ecu-daemon query --store DB [signals|spans|logs] [--name GLOB] [--bus NAME] [--from TIME] [--to TIME]
-                   [--limit N] [--format table|csv|json]
-      What a stopped service's ring, or a copy of one, holds. TIME: 2026-11-20T13:00:00Z, or seconds since 1970.
+                   [--limit N] [--format table|csv|json] [--control SOCKET]
+      What a ring holds. A live ring is asked through its service's control socket. TIME: 2026-11-20T13:00:00Z, or
+      seconds since 1970.
+  ecu-daemon sql --store DB [--format table|csv|json] [--control SOCKET] [SQL]
+      SQL over the tables samples, spans and logs, read-only; from standard input when absent. Limits on time_ns, bus,
+      message and signal are cheap.
+  ecu-daemon export --store DB --format csv|mf4 --output FILE [--name GLOB] [--bus NAME] [--from TIME] [--to TIME]
+                   [--control SOCKET]
+      Signals to a file: CSV, or ASAM MDF 4.10.
   ecu-daemon --version | --help
 ";
 
@@ -86,6 +93,12 @@ impl Failure {
         } else {
             Self::new(exit::IO, format!("cannot write the output: {error}"))
         }
+    }
+}
+
+impl Display for Failure {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(&self.text)
     }
 }
 
@@ -123,7 +136,9 @@ fn dispatch(mut arguments: lexopt::Parser) -> Result<(), Failure> {
         "run" => run_command(arguments),
         "check" => check_command(arguments),
         "decode" => decode_command(arguments),
-        "query" => query_command(arguments),
+        "query" => query::command(arguments),
+        "sql" => sql::command(arguments),
+        "export" => export::command(arguments),
         #[cfg(feature = "demo")]
         "demo" => crate::demo::command(arguments),
         #[cfg(not(feature = "demo"))]
@@ -250,27 +265,6 @@ fn decode_command(mut arguments: lexopt::Parser) -> Result<(), Failure> {
         None
     };
     decode::decode(&dbc, matching, channels, log.as_deref().unwrap_or(Path::new("-")))
-}
-
-fn query_command(mut arguments: lexopt::Parser) -> Result<(), Failure> {
-    let mut store = None;
-    let mut question = query::Question::default();
-    while let Some(argument) = arguments.next()? {
-        match argument {
-            Long("store") => store = Some(PathBuf::from(arguments.value()?)),
-            Long("name") => question.name = Some(arguments.value()?.string()?),
-            Long("bus") => question.bus = Some(arguments.value()?.string()?),
-            Long("from") => question.from_ns = query::parse_time(&arguments.value()?.string()?)?,
-            Long("to") => question.to_ns = query::parse_time(&arguments.value()?.string()?)?,
-            Long("limit") => question.limit = arguments.value()?.parse()?,
-            Long("format") => question.format = query::Format::parse(&arguments.value()?.string()?)?,
-            Value(what) => question.what = query::What::parse(&what.string()?)?,
-            other => return Err(other.unexpected().into()),
-        }
-    }
-    let store =
-        store.ok_or_else(|| Failure::new(exit::USAGE, "query needs --store DB; see ecu-daemon --help"))?;
-    query::query(&store, &question)
 }
 
 /// Log lines of the daemon itself, for the journal or the terminal. `quiet` crates are left out.

@@ -8,7 +8,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use store::block::{Class, SchemaHash, SealedBlock};
-use store::ring::{Lease, Leased, RingError, Tally};
+use store::ring::{Lease, Leased, Page, RingError, Selection, Tally};
 use tokio::sync::oneshot;
 
 /// Blocks that may wait for the card, bytes. At 20 kB/s this rides out minutes of a stalled card.
@@ -27,6 +27,10 @@ pub enum Request {
     Reoffer(i64),
     /// Keep this schema, and say when it is on the card: blocks that refer to it come only then.
     Schema(SchemaHash, SealedBlock, oneshot::Sender<Result<(), RingError>>),
+    /// A page of blocks: those selected, behind this row, about so many bytes.
+    Page(Selection, i64, usize, oneshot::Sender<Result<Page, RingError>>),
+    /// The block of this schema, if the ring has it.
+    SchemaBlock(SchemaHash, oneshot::Sender<Result<Option<Vec<u8>>, RingError>>),
     /// Write what is left and stop.
     Close,
 }

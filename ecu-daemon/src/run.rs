@@ -7,6 +7,7 @@
 //! writer    the ring's only owner ──leases, one request at a time────────▶ async
 //! async     uplink               ──acknowledgements──────────────────────▶ writer
 //! async     reload               ──other tables, channel of one──────────▶ engine
+//! async     control socket       ──pages of the ring, one request at a time▶ writer
 //! async     http                 ◀──Status, counters─────────────────────  all
 //! ```
 //!
@@ -93,7 +94,7 @@ struct Shared {
     status: Arc<Status>,
     stop: Arc<Stop>,
     captured: Arc<Stop>,
-    inbox: Inbox,
+    inbox: Arc<Inbox>,
     stored: Notify,
     complete: AtomicBool,
     panicked: AtomicBool,
@@ -119,7 +120,7 @@ pub fn run(service: Service, status: Arc<Status>, stop: Arc<Stop>) -> Result<(),
         status,
         stop,
         captured: Arc::default(),
-        inbox: Inbox::default(),
+        inbox: Arc::default(),
         stored: Notify::new(),
         complete: AtomicBool::new(false),
         panicked: AtomicBool::new(false),

@@ -153,6 +153,13 @@ impl<'a> Writer<'a> {
             Request::Reoffer(since) => self.reoffer(since),
             // A requester that is gone is a service that stops.
             Request::Schema(hash, block, done) => drop(done.send(self.ring.put_schema(hash, &block))),
+            // An asker that is gone needs no answer.
+            Request::Page(selection, after, bytes_max, reply) => {
+                let _ = reply.send(self.ring.page(&selection, after, bytes_max));
+            }
+            Request::SchemaBlock(hash, reply) => {
+                let _ = reply.send(self.ring.schema_block(hash));
+            }
             Request::Close => {}
         }
     }

@@ -243,7 +243,7 @@ fn a_stop_seals_and_stores_what_is_open_and_takes_the_last_log_line() {
     let (code, _, err) = texts(&ecu_daemon(folder.path(), &["run", "--config", "car.toml"], ""));
     assert!(code == 74 && err.contains("in use by another process"), "{code} {err}");
     let (code, _, err) = texts(&ecu_daemon(folder.path(), &["query", "--store", "ring.db"], ""));
-    assert!(code == 66 && err.contains("stop it"), "{code} {err}");
+    assert!(code == 66 && err.contains("query a copy"), "{code} {err}");
     socket.send_to(b"{\"level\":\"info\",\"service\":\"test\",\"msg\":\"last\"}", &path).unwrap();
     let killed = Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
     assert!(killed.success());

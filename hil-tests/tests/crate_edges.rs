@@ -21,8 +21,8 @@ const EDGES: [(&str, &[&str]); 8] = [
     ("ecu-daemon", &["can-decode", "store", "uplink", "ecu-core", "ecu-sys", "ecu-gateway"]),
     ("hil-tests", &["can-decode", "ecu-core", "ecu-sys"]),
 ];
-/// Crates from elsewhere with one room each: nobody else may import them, not even in tests.
-const ROOMS: [(&str, &str); 2] = [("rumqttc", "uplink"), ("rusqlite", "store")];
+/// Crates from elsewhere with rooms of their own: nobody else may import them, not even in tests.
+const ROOMS: [(&str, &[&str]); 2] = [("rumqttc", &["uplink"]), ("rusqlite", &["store", "ecu-sys"])];
 /// What only the daemon's demo has, as an option; tests may use it, too.
 const DEMO_ONLY: [&str; 2] = ["ecu-gateway", "rumqttd"];
 /// Crates that take time as an argument and wait for nobody.
@@ -81,10 +81,10 @@ fn foreign_crates_stay_in_their_rooms() {
     for (name, dependencies) in workspace() {
         for dependency in dependencies {
             let foreign = dependency.name.as_str();
-            for (guest, room) in ROOMS {
+            for (guest, rooms) in ROOMS {
                 assert!(
-                    foreign != guest || name == room,
-                    "{name} must not import {foreign}; only {room} may"
+                    foreign != guest || rooms.contains(&name.as_str()),
+                    "{name} must not import {foreign}; only {rooms:?} may"
                 );
             }
             assert!(

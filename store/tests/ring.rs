@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use proptest::prelude::*;
 use store::block::{Body, BootId, Class, Kind, SchemaHash, SealedBlock, Sealer};
-use store::ring::{EvictReason, Lease, RingError, RingFile, RingReader, open_or_quarantine};
+use store::ring::{EvictReason, Lease, RingError, RingFile, RingReader, Selection, open_or_quarantine};
 use tempfile::TempDir;
 
 const ROOMY: u64 = 64 << 20;
@@ -239,14 +239,17 @@ fn a_stopped_ring_can_be_read() {
     store(&mut ring, &blocks);
     ring.close().unwrap();
     let reader = RingReader::open(&bench.path()).unwrap();
-    let mut seen = Vec::new();
-    reader
-        .blocks(Kind::Samples, 0, 10, |block| {
-            seen.push(block.bytes);
-            seen.len() < 2
-        })
-        .unwrap();
-    assert_eq!(seen, [blocks[0].bytes(), blocks[1].bytes()]);
+    // Two blocks are a page of their own each.
+    let everything = Selection { kind: Kind::Samples, first_ns: 0, last_ns: 10 };
+    let page = reader.page(&everything, i64::MIN, 1).unwrap();
+    assert_eq!((page.blocks.len(), page.next), (1, Some(1)));
+    let rest = reader.page(&everything, 1, usize::MAX).unwrap();
+    let seen: Vec<_> = page.blocks.iter().chain(&rest.blocks).map(|block| block.bytes.as_slice()).collect();
+    assert_eq!((seen, rest.next), (blocks.iter().map(SealedBlock::bytes).collect(), None));
+    for (kind, first_ns, last_ns) in [(Kind::Spans, 0, 10), (Kind::Samples, 2, 10), (Kind::Samples, -5, -1)] {
+        let page = reader.page(&Selection { kind, first_ns, last_ns }, i64::MIN, usize::MAX).unwrap();
+        assert_eq!((page.blocks.len(), page.next), (0, None), "{kind:?} {first_ns} {last_ns}");
+    }
     assert!(reader.schema(SchemaHash([1; 16])).unwrap().is_none());
 }
 

@@ -17,6 +17,8 @@ use toml::Spanned;
 use uplink::mqtt::{Credentials, Link};
 use uplink::topic::{Prefix, VehicleId};
 
+use crate::control;
+
 pub use buses::{Bus, Pace, Source, read_table};
 pub use observe::Observe;
 pub use problem::{Grade, Problem};
@@ -45,6 +47,8 @@ pub struct Config {
     pub http: Option<SocketAddr>,
     /// The Unix datagram socket that takes JSON log lines.
     pub log_socket: Option<PathBuf>,
+    /// The control socket: where others on this machine read the live ring.
+    pub control: Option<PathBuf>,
 }
 
 /// Where blocks are kept.
@@ -156,6 +160,11 @@ impl Check<'_> {
             uplink,
             http: self.listen(raw.http),
             log_socket: raw.logs.socket,
+            control: match raw.control.socket {
+                Some(path) if path.as_os_str().is_empty() => None,
+                Some(path) => Some(self.folder.join(path)),
+                None => control::default_path(),
+            },
             vehicle,
         }
     }

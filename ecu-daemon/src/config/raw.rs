@@ -16,6 +16,7 @@ pub(super) struct Raw {
     pub(super) uplink: Option<Uplink>,
     pub(super) http: Http,
     pub(super) logs: Logs,
+    pub(super) control: Control,
     pub(super) bus: Vec<Spanned<Bus>>,
 }
 
@@ -73,6 +74,12 @@ pub(super) struct Http {
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Logs {
+    pub(super) socket: Option<PathBuf>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Control {
     pub(super) socket: Option<PathBuf>,
 }
 

@@ -1,11 +1,15 @@
-//! Looking at files without running the service: `check`, `decode`, `query`.
+//! Looking at what is recorded, beside the service: `check`, `decode`, `query`, `sql`, `export`.
 
 pub mod check;
 pub mod decode;
 mod diagnostics;
+pub mod export;
 mod glob;
 pub mod query;
 mod render;
+pub mod source;
+pub mod sql;
+mod walk;
 
 #[cfg(feature = "demo")]
 pub(crate) use render::hex;

@@ -14,6 +14,7 @@ use tracing::{info, warn};
 use super::reload::Reload;
 use super::{RunError, Schemas, Shared};
 use crate::config::{Config, Uplink};
+use crate::control::Control;
 use crate::http::Http;
 use crate::log_socket::LogSocket;
 use crate::stop::Stop;
@@ -43,6 +44,15 @@ impl Edge<'_> {
         let http = http.unwrap_or_else(|error| shared.fault(&error));
         let log_socket = config.log_socket.as_deref().map(LogSocket::bind).transpose();
         let log_socket = log_socket.unwrap_or_else(|error| shared.fault(&error));
+        let control =
+            config.control.as_deref().map(|path| Control::bind(path, &config.store.path)).transpose();
+        let control = control.unwrap_or_else(|error| shared.fault(&error));
+        let answer = async {
+            match control {
+                Some(control) => control.run(Arc::clone(&shared.inbox)).await,
+                None => future::pending().await,
+            }
+        };
         let serve = async {
             match http {
                 Some(http) => http.run().await,
@@ -58,6 +68,7 @@ impl Edge<'_> {
         };
         tokio::select! {
             () = serve => {}
+            () = answer => {}
             () = listen => {}
             () = send(config, uplink, schemas.subscribe(), shared) => {}
             error = signals(&shared.stop) => return Err(RunError::System("signals", error)),

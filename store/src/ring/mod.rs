@@ -11,6 +11,8 @@ mod commit;
 mod file;
 #[cfg(feature = "sqlite")]
 mod open;
+#[cfg(feature = "sqlite")]
+mod page;
 mod policy;
 #[cfg(feature = "sqlite")]
 mod reader;
@@ -20,6 +22,8 @@ pub use books::{Books, ClassBooks, EvictReason, Tally};
 pub use file::{Committed, Leased, RingFile};
 #[cfg(feature = "sqlite")]
 pub use open::{Quarantined, RingError, open_or_quarantine};
+#[cfg(feature = "sqlite")]
+pub use page::{Page, Selection};
 pub use policy::{Candidate, Victim, victim};
 #[cfg(feature = "sqlite")]
 pub use reader::{RingReader, StoredBlock};

@@ -2,18 +2,19 @@
 
 use std::path::{Path, PathBuf};
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension};
 
 use super::open::{RingError, connect_read_only};
-use crate::block::{BlockError, Kind, Records, Schema, SchemaHash, open};
+use crate::block::{BlockError, Records, Schema, SchemaHash, open};
 
 /// A ring opened for reading only.
 pub struct RingReader {
-    connection: Connection,
-    path: PathBuf,
+    pub(super) connection: Connection,
+    pub(super) path: PathBuf,
 }
 
 /// A block as it lies in the file.
+#[derive(Debug)]
 pub struct StoredBlock {
     /// Its row, for naming it in messages.
     pub id: i64,
@@ -30,47 +31,15 @@ impl RingReader {
         Ok(Self { connection: connect_read_only(path)?, path: path.to_owned() })
     }
 
-    /// Hands `visit` every block of `kind` that touches the times from `first_ns` to `last_ns`, oldest first, until it
-    /// says false.
-    ///
-    /// # Errors
-    /// [`RingError`] when the file cannot be read; blocks before the fault have been visited.
-    pub fn blocks(
-        &self,
-        kind: Kind,
-        first_ns: i64,
-        last_ns: i64,
-        mut visit: impl FnMut(StoredBlock) -> bool,
-    ) -> Result<(), RingError> {
-        let sort = |source| RingError::sort(&self.path, source);
-        let mut statement = self
-            .connection
-            .prepare_cached(
-                "SELECT block.id, bytes FROM block JOIN body USING (id)
-                 WHERE kind = ?1 AND last_ns >= ?2 AND first_ns <= ?3 ORDER BY block.id",
-            )
-            .map_err(sort)?;
-        let mut rows = statement.query(params![kind as u8, first_ns, last_ns]).map_err(sort)?;
-        while let Some(row) = rows.next().map_err(sort)? {
-            let block = StoredBlock { id: row.get(0).map_err(sort)?, bytes: row.get(1).map_err(sort)? };
-            if !visit(block) {
-                break;
-            }
-        }
-        Ok(())
-    }
-
     /// The schema of that name, if the ring has it.
     ///
     /// # Errors
     /// [`RingError`] when the file cannot be read or the schema's block is damaged.
     pub fn schema(&self, hash: SchemaHash) -> Result<Option<Schema>, RingError> {
-        let sort = |source| RingError::sort(&self.path, source);
-        let mut statement =
-            self.connection.prepare_cached("SELECT bytes FROM schema WHERE hash = ?1").map_err(sort)?;
-        let mut rows = statement.query([hash.0]).map_err(sort)?;
-        let Some(row) = rows.next().map_err(sort)? else { return Ok(None) };
-        let bytes: Vec<u8> = row.get(0).map_err(sort)?;
+        let found = schema_block(&self.connection, hash);
+        let Some(bytes) = found.map_err(|source| RingError::sort(&self.path, source))? else {
+            return Ok(None);
+        };
         match open(&bytes) {
             Ok((_, Records::Schema(found, schema))) if found == hash => Ok(Some(schema)),
             Ok(_) => Err(self.bad_schema(hash, &BlockError::Schema("the name does not fit the content"))),
@@ -81,4 +50,10 @@ impl RingReader {
     fn bad_schema(&self, hash: SchemaHash, error: &BlockError) -> RingError {
         RingError::Corrupt { path: self.path.clone(), reason: format!("schema {hash}: {error}") }
     }
+}
+
+/// The schema's block as it lies in the file.
+pub(super) fn schema_block(connection: &Connection, hash: SchemaHash) -> rusqlite::Result<Option<Vec<u8>>> {
+    let mut statement = connection.prepare_cached("SELECT bytes FROM schema WHERE hash = ?1")?;
+    statement.query_row([hash.0], |row| row.get(0)).optional()
 }

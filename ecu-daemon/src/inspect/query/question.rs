@@ -4,6 +4,7 @@ use std::time::UNIX_EPOCH;
 
 use store::block::Kind;
 
+use super::super::walk::Filter;
 use crate::cli::{Failure, exit};
 
 /// What is asked.
@@ -11,14 +12,8 @@ use crate::cli::{Failure, exit};
 pub struct Question {
     /// Which records.
     pub what: What,
-    /// `MESSAGE.SIGNAL`, a message, a signal, or a log's service, with `*` and `?`.
-    pub name: Option<String>,
-    /// A bus.
-    pub bus: Option<String>,
-    /// Earliest time, nanoseconds since 1970.
-    pub from_ns: i64,
-    /// Latest time.
-    pub to_ns: i64,
+    /// Which of them.
+    pub filter: Filter,
     /// Most records printed.
     pub limit: u64,
     /// How they are printed.
@@ -27,15 +22,7 @@ pub struct Question {
 
 impl Default for Question {
     fn default() -> Self {
-        Self {
-            what: What::Signals,
-            name: None,
-            bus: None,
-            from_ns: i64::MIN,
-            to_ns: i64::MAX,
-            limit: u64::MAX,
-            format: Format::Table,
-        }
+        Self { what: What::Signals, filter: Filter::default(), limit: u64::MAX, format: Format::Table }
     }
 }
 
@@ -131,7 +118,7 @@ impl Format {
 ///
 /// # Errors
 /// [`exit::USAGE`]
-pub fn parse_time(text: &str) -> Result<i64, Failure> {
+pub(in super::super) fn parse_time(text: &str) -> Result<i64, Failure> {
     let seconds = text.parse::<f64>().ok().filter(|seconds| seconds.abs() < 9.2e9);
     let stamp = || {
         let time = humantime::parse_rfc3339_weak(text).ok()?;

@@ -6,66 +6,75 @@ use std::time::{Duration, UNIX_EPOCH};
 use can_decode::ValueKind;
 
 use super::super::render::{json_float, json_text, raw_integer};
-use super::question::{Format, What};
+use super::question::Format;
+
+/// A column.
+pub(in super::super) struct Column {
+    /// Its name.
+    pub(in super::super) name: String,
+    /// Characters in a table.
+    pub(in super::super) width: usize,
+}
 
 /// A field of a row.
-pub(super) enum Field {
+pub(in super::super) enum Field {
+    /// Nanoseconds since 1970.
     Time(i64),
     Text(String),
     Raw(ValueKind, u64),
+    Integer(i64),
     Float(f64),
     Absent,
 }
 
-/// Writes rows of one kind in one format.
-pub(super) struct Rows<W> {
-    what: What,
+/// Writes rows of the same columns in one format.
+pub(in super::super) struct Rows {
+    columns: Vec<Column>,
     format: Format,
-    out: W,
 }
 
-impl<W: Write> Rows<W> {
+impl Rows {
     /// Writes the head, where the format has one.
-    pub(super) fn new(what: What, format: Format, out: W) -> io::Result<Self> {
-        let mut rows = Self { what, format, out };
-        rows.head()?;
+    pub(in super::super) fn new(
+        columns: Vec<Column>,
+        format: Format,
+        out: &mut impl Write,
+    ) -> io::Result<Self> {
+        let rows = Self { columns, format };
+        rows.head(out)?;
         Ok(rows)
     }
 
-    pub(super) fn flush(&mut self) -> io::Result<()> {
-        self.out.flush()
-    }
-
-    fn head(&mut self) -> io::Result<()> {
-        let columns = self.what.columns();
+    fn head(&self, out: &mut impl Write) -> io::Result<()> {
         match self.format {
             Format::Json => Ok(()),
             Format::Csv => {
-                let names: Vec<&str> = columns.iter().map(|column| column.0).collect();
-                write!(self.out, "{}\r\n", names.join(","))
+                let names: Vec<_> = self.columns.iter().map(|column| csv(&column.name)).collect();
+                write!(out, "{}\r\n", names.join(","))
             }
             Format::Table => {
-                for (name, width) in columns {
-                    write!(self.out, "{name:width$} ")?;
+                for Column { name, width } in &self.columns {
+                    write!(out, "{name:width$} ")?;
                 }
-                writeln!(self.out)
+                writeln!(out)
             }
         }
     }
 
-    pub(super) fn row(&mut self, fields: &[Field]) -> io::Result<()> {
-        let columns = self.what.columns();
-        let out = &mut self.out;
+    pub(in super::super) fn row(&self, fields: &[Field], out: &mut impl Write) -> io::Result<()> {
+        let columns = &self.columns;
         match self.format {
             Format::Json => {
                 let mut separator = "{";
-                for ((name, _), field) in columns.iter().zip(fields) {
+                for (Column { name, .. }, field) in columns.iter().zip(fields) {
                     if matches!(field, Field::Absent) {
                         continue;
                     }
                     // Nanoseconds as an integer: a time's text would have to be parsed again by every reader.
-                    let name = if *name == "time" { "time_unix_nano" } else { name };
-                    write!(out, "{separator}\"{name}\":")?;
+                    let name = if matches!(field, Field::Time(_)) { "time_unix_nano" } else { name };
+                    out.write_all(separator.as_bytes())?;
+                    json_text(out, name)?;
+                    out.write_all(b":")?;
                     field.json(out)?;
                     separator = ",";
                 }
@@ -81,7 +90,7 @@ impl<W: Write> Rows<W> {
                 out.write_all(b"\r\n")
             }
             Format::Table => {
-                for ((_, width), field) in columns.iter().zip(fields) {
+                for (Column { width, .. }, field) in columns.iter().zip(fields) {
                     write!(out, "{:width$} ", field.text())?;
                 }
                 writeln!(out)
@@ -105,6 +114,7 @@ impl Field {
             Self::Time(ns) => write!(out, "{ns}"),
             Self::Text(text) => json_text(out, text),
             Self::Raw(kind, raw) => raw_integer(out, *kind, *raw),
+            Self::Integer(number) => write!(out, "{number}"),
             Self::Float(value) => json_float(out, *value),
             Self::Absent => out.write_all(b"null"),
         }
@@ -119,6 +129,7 @@ impl Field {
             Self::Text(text) => text.clone(),
             Self::Raw(ValueKind::Signed, raw) => (*raw as i64).to_string(),
             Self::Raw(_, raw) => raw.to_string(),
+            Self::Integer(number) => number.to_string(),
             Self::Float(value) => value.to_string(),
             Self::Absent => String::new(),
         }

@@ -1,0 +1,179 @@
+//! The tables that SQL sees.
+
+use std::ffi::CStr;
+
+use can_decode::ValueKind;
+use ecu_sys::sql::{self, Compare, Limit, Value, ValueRef};
+use store::block::Kind;
+
+use super::super::render::hex;
+use super::super::source::Place;
+use super::super::walk::{Filter, Record, Walk};
+
+/// A table and its columns; the first one is the time, in nanoseconds since 1970.
+pub(super) struct Layout {
+    pub(super) name: &'static str,
+    kind: Kind,
+    declaration: &'static CStr,
+    /// Columns whose equality limits what is read.
+    bus: Option<usize>,
+    message: Option<usize>,
+    signal: Option<usize>,
+}
+
+/// `raw` is an integer exactly; one beyond 2⁶³ − 1, which SQLite does not have, is its decimal digits as text.
+pub(super) const TABLES: [Layout; 3] = [
+    Layout {
+        name: "samples",
+        kind: Kind::Samples,
+        declaration: c"CREATE TABLE x(time_ns INTEGER, bus TEXT, message TEXT, signal TEXT, raw, value REAL,
+            unit TEXT, label TEXT, clock TEXT)",
+        bus: Some(1),
+        message: Some(2),
+        signal: Some(3),
+    },
+    Layout {
+        name: "spans",
+        kind: Kind::Spans,
+        declaration: c"CREATE TABLE x(time_ns INTEGER, bus TEXT, message TEXT, trace_id TEXT, span_id TEXT,
+            parent_span_id TEXT, duration_ns INTEGER, clock TEXT)",
+        bus: Some(1),
+        message: Some(2),
+        signal: None,
+    },
+    Layout {
+        name: "logs",
+        kind: Kind::Logs,
+        declaration:
+            c"CREATE TABLE x(time_ns INTEGER, severity TEXT, service TEXT, trace_id TEXT, span_id TEXT,
+            body TEXT, clock TEXT)",
+        bus: None,
+        message: Some(2),
+        signal: None,
+    },
+];
+
+/// A table of a ring.
+pub(super) struct RingTable {
+    pub(super) place: Place,
+    pub(super) layout: &'static Layout,
+}
+
+struct RingRows {
+    walk: Walk,
+    row: Vec<Value>,
+}
+
+impl sql::Table for RingTable {
+    fn declaration(&self) -> &'static CStr {
+        self.layout.declaration
+    }
+
+    fn scan(&self, limits: &[Limit]) -> Result<Box<dyn sql::Rows>, String> {
+        let source = self.place.open().map_err(|failure| failure.to_string())?;
+        let walk = Walk::new(&source, self.layout.kind, self.layout.filter(limits));
+        Ok(Box::new(RingRows { walk, row: Vec::new() }))
+    }
+}
+
+impl Layout {
+    /// What of the limits saves reading.
+    fn filter(&self, limits: &[Limit]) -> Filter {
+        let mut filter = Filter::default();
+        let (mut message, mut signal) = (None, None);
+        for Limit { column, compare, value } in limits {
+            match value {
+                // Whole nanoseconds: to leave out what is equal, too, is up to SQLite.
+                Value::Integer(ns) if *column == 0 => {
+                    if matches!(compare, Compare::Equal | Compare::Greater | Compare::GreaterOrEqual) {
+                        filter.from_ns = filter.from_ns.max(*ns);
+                    }
+                    if matches!(compare, Compare::Equal | Compare::Less | Compare::LessOrEqual) {
+                        filter.to_ns = filter.to_ns.min(*ns);
+                    }
+                }
+                Value::Text(text) if *compare == Compare::Equal => {
+                    if self.bus == Some(*column) {
+                        filter.bus = Some(text.clone());
+                    } else if self.message == Some(*column) {
+                        message = Some(text);
+                    } else if self.signal == Some(*column) {
+                        signal = Some(text);
+                    }
+                }
+                _ => {}
+            }
+        }
+        // Names of DBC files are C identifiers, but a service's may have anything in it, such as a `*`: then SQLite
+        // alone compares.
+        let plain = |name: &&String| !name.contains(['*', '?']);
+        filter.name = match (message.filter(plain), signal.filter(plain)) {
+            (Some(message), Some(signal)) => Some(format!("{message}.{signal}")),
+            (Some(name), None) | (None, Some(name)) => Some(name.clone()),
+            (None, None) => None,
+        };
+        filter
+    }
+}
+
+impl sql::Rows for RingRows {
+    fn advance(&mut self) -> Result<bool, String> {
+        self.row.clear();
+        if !self.walk.advance().map_err(|error| format!("the ring cannot be read any further: {error}"))? {
+            return Ok(false);
+        }
+        if let Some(record) = self.walk.record() {
+            fill(&mut self.row, &record);
+        }
+        Ok(true)
+    }
+
+    fn value(&self, column: usize) -> ValueRef<'_> {
+        self.row.get(column).map_or(ValueRef::Null, ValueRef::from)
+    }
+}
+
+/// The values of a record in the order of its table's columns.
+fn fill(row: &mut Vec<Value>, record: &Record<'_>) {
+    let text = |text: &str| Value::Text(text.to_owned());
+    match record {
+        Record::Sample(sample) => row.extend([
+            Value::Integer(sample.time_ns),
+            text(sample.bus),
+            text(&sample.message.name),
+            text(&sample.signal.name),
+            raw(sample.signal.kind, sample.raw),
+            Value::Real(sample.signal.physical(sample.raw)),
+            text(&sample.signal.unit),
+            sample.signal.label(sample.raw).map_or(Value::Null, text),
+            text(sample.clock.name()),
+        ]),
+        Record::Span(span) => row.extend([
+            Value::Integer(span.record.start_ns),
+            text(span.bus),
+            text(&span.message.name),
+            Value::Text(hex(&span.record.trace_id)),
+            Value::Text(hex(&span.id)),
+            Value::Text(hex(&span.record.parent_span_id)),
+            Value::Integer(span.record.duration_ns as i64),
+            text(span.record.clock.name()),
+        ]),
+        Record::Log(log) => row.extend([
+            Value::Integer(log.time_ns),
+            text(log.severity.name()),
+            text(&log.service),
+            log.trace.map_or(Value::Null, |(trace_id, _)| Value::Text(hex(&trace_id))),
+            log.trace.map_or(Value::Null, |(_, span_id)| Value::Text(hex(&span_id))),
+            text(&log.body),
+            text(log.clock.name()),
+        ]),
+    }
+}
+
+fn raw(kind: ValueKind, raw: u64) -> Value {
+    match (kind, i64::try_from(raw)) {
+        (ValueKind::Signed, _) => Value::Integer(raw as i64),
+        (_, Ok(number)) => Value::Integer(number),
+        (_, Err(_)) => Value::Text(raw.to_string()),
+    }
+}

@@ -1,0 +1,298 @@
+//! The records of a ring, one after the other: what `query`, `sql` and `export` have in common.
+
+use std::rc::Rc;
+
+use lexopt::ValueExt;
+use store::block::{
+    BlockHeader, ClockSource, Kind, LogRecord, MessageSchema, Records, Schema, SignalSchema, SpanRecord,
+    span_id,
+};
+use store::ring::Selection;
+
+use super::glob;
+use super::query::parse_time;
+use super::source::{Blocks, Source, open};
+use crate::cli::{Failure, exit};
+
+/// What of a ring is wanted.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Filter {
+    /// `MESSAGE.SIGNAL`, a message, a signal, or a log's service, with `*` and `?`.
+    pub name: Option<String>,
+    /// A bus.
+    pub bus: Option<String>,
+    /// Earliest time, nanoseconds since 1970.
+    pub from_ns: i64,
+    /// Latest time.
+    pub to_ns: i64,
+}
+
+impl Default for Filter {
+    fn default() -> Self {
+        Self { name: None, bus: None, from_ns: i64::MIN, to_ns: i64::MAX }
+    }
+}
+
+impl Filter {
+    pub(super) const fn selection(&self, kind: Kind) -> Selection {
+        Selection { kind, first_ns: self.from_ns, last_ns: self.to_ns }
+    }
+
+    /// Takes an option of the command line; false when it is another one.
+    ///
+    /// # Errors
+    /// [`exit::USAGE`]
+    pub(super) fn take(&mut self, option: &str, arguments: &mut lexopt::Parser) -> Result<bool, Failure> {
+        match option {
+            "name" => self.name = Some(arguments.value()?.string()?),
+            "bus" => self.bus = Some(arguments.value()?.string()?),
+            "from" => self.from_ns = parse_time(&arguments.value()?.string()?)?,
+            "to" => self.to_ns = parse_time(&arguments.value()?.string()?)?,
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    pub(super) const fn wants(&self, time_ns: i64) -> bool {
+        time_ns >= self.from_ns && time_ns <= self.to_ns
+    }
+
+    fn on_bus(&self, bus: &str) -> bool {
+        self.bus.as_deref().is_none_or(|wanted| wanted == bus)
+    }
+
+    pub(super) fn wants_signal(&self, bus: &str, message: &MessageSchema, signal: &SignalSchema) -> bool {
+        let full = || format!("{}.{}", message.name, signal.name);
+        self.on_bus(bus) && (self.name.is_none() || self.named([&full(), &message.name, &signal.name]))
+    }
+
+    fn named<const N: usize>(&self, names: [&str; N]) -> bool {
+        self.name.as_deref().is_none_or(|pattern| names.iter().any(|name| glob::matches(pattern, name)))
+    }
+}
+
+/// A record with the names that belong to it.
+pub(super) enum Record<'a> {
+    Sample(Sample<'a>),
+    Span(Span<'a>),
+    Log(&'a LogRecord),
+}
+
+/// A sample of a signal.
+pub(super) struct Sample<'a> {
+    pub(super) time_ns: i64,
+    pub(super) clock: ClockSource,
+    pub(super) bus: &'a str,
+    pub(super) message: &'a MessageSchema,
+    pub(super) signal: &'a SignalSchema,
+    pub(super) raw: u64,
+}
+
+/// A span.
+pub(super) struct Span<'a> {
+    pub(super) id: [u8; 8],
+    pub(super) bus: &'a str,
+    pub(super) message: &'a MessageSchema,
+    pub(super) record: &'a SpanRecord,
+}
+
+/// Walks over the records of one kind. Blocks that cannot be opened are named, counted and left out.
+pub(super) struct Walk {
+    source: Rc<Source>,
+    blocks: Blocks,
+    filter: Filter,
+    open: Option<Open>,
+    /// Blocks, or messages of blocks, that were left out.
+    damaged: u64,
+}
+
+/// The block under the walker.
+struct Open {
+    row: i64,
+    header: BlockHeader,
+    records: Records,
+    schema: Rc<Schema>,
+    at: At,
+}
+
+/// Where in the block it is. Samples lie column by column, message by message; the others in one row each.
+#[derive(Default)]
+struct At {
+    group: usize,
+    column: usize,
+    /// The record, and the one after it.
+    index: usize,
+    next: usize,
+    /// The row in the message of each value of the column; empty until the column is entered.
+    rows: Vec<usize>,
+}
+
+impl Walk {
+    pub(super) fn new(source: &Rc<Source>, kind: Kind, filter: Filter) -> Self {
+        let blocks = source.blocks(filter.selection(kind));
+        Self { source: Rc::clone(source), blocks, filter, open: None, damaged: 0 }
+    }
+
+    /// Goes on to the next wanted record; false behind the last one.
+    ///
+    /// # Errors
+    /// When the ring cannot be read any further.
+    pub(super) fn advance(&mut self) -> std::io::Result<bool> {
+        loop {
+            if let Some(open) = &mut self.open {
+                if open.advance(&self.filter, &mut self.damaged) {
+                    return Ok(true);
+                }
+                self.open = None;
+            }
+            let Some(stored) = self.blocks.next().transpose()? else { return Ok(false) };
+            match open(&self.source, &stored) {
+                Ok((header, records, schema)) => {
+                    self.open = Some(Open { row: stored.id, header, records, schema, at: At::default() });
+                }
+                Err(error) => {
+                    eprintln!("block {}: {error}; it is left out", stored.id);
+                    self.damaged += 1;
+                }
+            }
+        }
+    }
+
+    /// As [`damage`], once the walk has ended.
+    pub(super) fn damage(&self) -> Result<(), Failure> {
+        damage(self.damaged)
+    }
+
+    /// The record that [`Self::advance`] went to.
+    pub(super) fn record(&self) -> Option<Record<'_>> {
+        self.open.as_ref().and_then(Open::record)
+    }
+}
+
+impl Open {
+    /// Goes to the next wanted record of the block.
+    fn advance(&mut self, filter: &Filter, damaged: &mut u64) -> bool {
+        if matches!(self.records, Records::Samples(_)) {
+            return self.advance_samples(filter, damaged);
+        }
+        let count = match &self.records {
+            Records::Spans(spans) => spans.len(),
+            Records::Logs(logs) => logs.len(),
+            _ => 0,
+        };
+        while self.at.next < count {
+            (self.at.index, self.at.next) = (self.at.next, self.at.next + 1);
+            if self.record().is_some_and(|record| record.is_wanted(filter)) {
+                return true;
+            }
+        }
+        false
+    }
+
+    fn advance_samples(&mut self, filter: &Filter, damaged: &mut u64) -> bool {
+        let Self { records: Records::Samples(samples), schema, at, .. } = self else { return false };
+        while let Some(group) = samples.groups.get(at.group) {
+            let Some((bus, message)) = named_message(schema, group.message) else {
+                eprintln!(
+                    "block {}: it names a message that its schema does not have; it is left out",
+                    self.row
+                );
+                *damaged += 1;
+                at.next_group();
+                continue;
+            };
+            let Some(column) = group.columns.get(at.column).filter(|_| filter.on_bus(bus)) else {
+                at.next_group();
+                continue;
+            };
+            let is_wanted = |signal: &SignalSchema| filter.wants_signal(bus, message, signal);
+            if at.next == 0 && !message.signals.get(column.signal).is_some_and(is_wanted) {
+                at.next_column();
+                continue;
+            }
+            if at.rows.is_empty() {
+                at.rows.extend(column.rows.iter().take(column.values.len()));
+            }
+            while let Some(&row) = at.rows.get(at.next) {
+                (at.index, at.next) = (at.next, at.next + 1);
+                if filter.wants(group.times_ns[row]) {
+                    return true;
+                }
+            }
+            at.next_column();
+        }
+        false
+    }
+
+    fn record(&self) -> Option<Record<'_>> {
+        let index = self.at.index;
+        match &self.records {
+            Records::Samples(samples) => {
+                let group = samples.groups.get(self.at.group)?;
+                let column = group.columns.get(self.at.column)?;
+                let (bus, message) = named_message(&self.schema, group.message)?;
+                Some(Record::Sample(Sample {
+                    time_ns: group.times_ns[*self.at.rows.get(index)?],
+                    clock: group.clock,
+                    bus,
+                    message,
+                    signal: message.signals.get(column.signal)?,
+                    raw: *column.values.get(index)?,
+                }))
+            }
+            Records::Spans(spans) => {
+                let record = spans.get(index)?;
+                let (bus, message) = named_message(&self.schema, record.message as usize)?;
+                let id = span_id(self.header.identity, index as u32);
+                Some(Record::Span(Span { id, bus, message, record }))
+            }
+            Records::Logs(logs) => logs.get(index).map(Record::Log),
+            Records::Schema(..) => None,
+        }
+    }
+}
+
+impl At {
+    fn next_column(&mut self) {
+        self.column += 1;
+        (self.index, self.next) = (0, 0);
+        self.rows.clear();
+    }
+
+    fn next_group(&mut self) {
+        self.next_column();
+        (self.group, self.column) = (self.group + 1, 0);
+    }
+}
+
+impl Record<'_> {
+    fn is_wanted(&self, filter: &Filter) -> bool {
+        match self {
+            Self::Sample(sample) => filter.wants(sample.time_ns),
+            Self::Span(span) => {
+                filter.wants(span.record.start_ns)
+                    && filter.on_bus(span.bus)
+                    && filter.named([&span.message.name])
+            }
+            Self::Log(log) => filter.wants(log.time_ns) && filter.named([&log.service]),
+        }
+    }
+}
+
+/// What had to be left out of an answer.
+///
+/// # Errors
+/// [`exit::DATA`] when something was.
+pub(super) fn damage(count: u64) -> Result<(), Failure> {
+    if count == 0 {
+        return Ok(());
+    }
+    let text = format!("{count} damaged blocks, or messages of them, are left out");
+    Err(Failure::new(exit::DATA, text))
+}
+
+/// The bus and the message with this index.
+pub(super) fn named_message(schema: &Schema, index: usize) -> Option<(&str, &MessageSchema)> {
+    let message = schema.messages.get(index)?;
+    Some((schema.buses.get(message.bus)?, message))
+}
