@@ -4,19 +4,28 @@
 //! bytes lie on the SD card, travel over MQTT and are opened in the cloud. `store/FORMAT.md` specifies them.
 
 mod column;
+mod compress;
+mod dictionary;
 mod header;
 mod logs;
+mod names;
+mod open;
 mod samples;
 mod schema;
 mod seal;
 mod spans;
 mod wire;
 
-pub use header::{BlockHeader, BootId, Class, ClockSource, HEADER_LEN, Identity, Kind, SchemaHash};
+pub use dictionary::{Dictionaries, Dictionary};
+pub use header::{BlockHeader, Class, ClockSource, HEADER_LEN, Identity, Kind, VERSION};
 pub use logs::{LogRecord, LogsBuilder, Severity, read_logs};
-pub use samples::{Group, Rows, SampleColumn, Samples, SamplesBuilder, SlotMillis, read_samples};
+pub use names::{BootId, DictionaryHash, SchemaHash};
+pub use open::{Records, open, open_with};
+pub use samples::{
+    ClockChanged, Group, Rows, SampleColumn, Samples, SamplesBuilder, SlotMillis, read_samples,
+};
 pub use schema::{MessageSchema, Schema, SignalSchema};
-pub use seal::{Body, Records, SealedBlock, Sealer, open};
+pub use seal::{Body, SealedBlock, Sealer};
 pub use spans::{SpanRecord, SpansBuilder, read_spans, span_id};
 
 /// The bounds of the format. A reader refuses what exceeds them before it allocates.
@@ -33,6 +42,10 @@ pub mod limits {
     pub const SIGNALS_MAX: usize = 4096;
     /// Longest name, unit or label in a schema, bytes.
     pub const NAME_BYTES_MAX: usize = 1024;
+    /// Longest zstd dictionary, bytes; zstd's trainer makes 112,640 at most unless told otherwise.
+    pub const DICTIONARY_BYTES_MAX: usize = 128 << 10;
+    /// Most dictionaries that a reader keeps.
+    pub const DICTIONARIES_MAX: usize = 16;
     /// Longest log body, bytes; longer ones are cut and say so.
     pub const LOG_BODY_BYTES_MAX: usize = 8192;
 }
@@ -84,8 +97,8 @@ pub enum BlockError {
     #[error("block body does not decompress: {0}")]
     Zstd(String),
     /// The body is compressed with a dictionary that the reader does not have.
-    #[error("block needs dictionary {0:08x}, which this reader does not have")]
-    Dictionary(u32),
+    #[error("block needs dictionary {0}, which this reader does not have yet")]
+    Dictionary(DictionaryHash),
     /// The body does not fit the schema that the header names.
     #[error("block does not fit its schema: {0}")]
     Schema(&'static str),

@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::block::{BlockError, ClockSource};
 
 /// A frame as the properties make it: message, time step, and for each of its four signals a value or nothing.
 type Made = (usize, i64, [Option<u64>; 4]);
