@@ -107,6 +107,11 @@ numbered!(
 );
 
 impl ClockSource {
+    /// From a column of numbers.
+    pub(super) fn from_column(value: u64) -> Result<Self, BlockError> {
+        u8::try_from(value).map_or(Err(BlockError::Field { field: "clock", value }), Self::from_number)
+    }
+
     /// Name as used in attributes and queries.
     pub const fn name(self) -> &'static str {
         match self {

@@ -1,12 +1,14 @@
 //! Blocks: the unit of storage and transport. Encode once, move many times.
 //!
-//! A block is a [`Header`] and a body. The body is columns of one kind of record, compressed with zstd. The same
+//! A block is a [`BlockHeader`] and a body. The body is columns of one kind of record, compressed with zstd. The same
 //! bytes lie on the SD card, travel over MQTT and are opened in the cloud. `store/FORMAT.md` specifies them.
 
+mod clock_map;
 mod column;
 mod compress;
 mod dictionary;
 mod header;
+mod histograms;
 mod logs;
 mod names;
 mod open;
@@ -16,8 +18,10 @@ mod seal;
 mod spans;
 mod wire;
 
+pub use clock_map::{ClockDomain, ClockMap, ClockSegment, TaiUtcSource};
 pub use dictionary::{Dictionaries, Dictionary};
 pub use header::{BlockHeader, Class, ClockSource, HEADER_LEN, Identity, Kind, VERSION};
+pub use histograms::{Buckets, HistogramRecord, HistogramsBuilder, dense_buckets, read_histograms};
 pub use logs::{LogRecord, LogsBuilder, Severity, read_logs};
 pub use names::{BootId, DictionaryHash, SchemaHash};
 pub use open::{Records, open, open_with};
@@ -42,6 +46,10 @@ pub mod limits {
     pub const SIGNALS_MAX: usize = 4096;
     /// Longest name, unit or label in a schema, bytes.
     pub const NAME_BYTES_MAX: usize = 1024;
+    /// Most buckets from the first to the last that is not empty, above or below zero; OpenTelemetry's default is 160.
+    pub const BUCKET_SPAN_MAX: usize = 1024;
+    /// Most lines of a clock map: a day in pieces of ten seconds and more.
+    pub const CLOCK_SEGMENTS_MAX: usize = 1 << 14;
     /// Longest zstd dictionary, bytes; zstd's trainer makes 112,640 at most unless told otherwise.
     pub const DICTIONARY_BYTES_MAX: usize = 128 << 10;
     /// Most dictionaries that a reader keeps.

@@ -2,8 +2,8 @@
 
 use super::samples::read_samples_v1;
 use super::{
-    BlockError, BlockHeader, Dictionaries, Dictionary, Kind, LogRecord, Samples, Schema, SchemaHash,
-    SpanRecord, read_logs, read_samples, read_spans,
+    BlockError, BlockHeader, ClockMap, Dictionaries, Dictionary, HistogramRecord, Kind, LogRecord, Samples,
+    Schema, SchemaHash, SpanRecord, read_histograms, read_logs, read_samples, read_spans,
 };
 
 /// The records of a block.
@@ -17,6 +17,10 @@ pub enum Records {
     Logs(Vec<LogRecord>),
     /// A schema; its hash is that of the body.
     Schema(SchemaHash, Schema),
+    /// Distributions of signals.
+    Histograms(Vec<HistogramRecord>),
+    /// How the clocks ran.
+    ClockMap(ClockMap),
     /// A dictionary, named by [`Dictionary::hash`].
     Dictionary(Dictionary),
 }
@@ -68,6 +72,13 @@ fn read(header: &BlockHeader, raw: Vec<u8>) -> Result<(usize, Records), BlockErr
             (schema.messages.len(), Records::Schema(Schema::hash(&raw), schema))
         }
         Kind::Dictionary => (1, Records::Dictionary(Dictionary::new(raw)?)),
-        Kind::Histograms | Kind::ClockMap => todo!(),
+        Kind::Histograms => {
+            let histograms = read_histograms(&raw)?;
+            (histograms.len(), Records::Histograms(histograms))
+        }
+        Kind::ClockMap => {
+            let map = ClockMap::read(&raw)?;
+            (map.segments.len(), Records::ClockMap(map))
+        }
     })
 }

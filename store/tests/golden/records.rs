@@ -3,8 +3,8 @@
 
 use can_decode::{CanId, ValueKind};
 use store::block::{
-    BootId, ClockSource, Identity, LogRecord, MessageSchema, SamplesBuilder, Schema, SchemaHash, Severity,
-    SignalSchema, SpanRecord,
+    BootId, ClockDomain, ClockMap, ClockSegment, ClockSource, Dictionary, HistogramRecord, Identity, LogRecord,
+    MessageSchema, SamplesBuilder, Schema, SchemaHash, Severity, SignalSchema, SpanRecord, TaiUtcSource,
 };
 
 /// 2026-01-01 in nanoseconds.
@@ -57,14 +57,79 @@ pub fn samples() -> Vec<Row> {
     rows
 }
 
-/// A builder with [`samples`] in it.
-pub fn builder() -> SamplesBuilder {
+/// Frames whose times were taken in batches, so that one timeline is smaller than one for each message.
+pub fn batches() -> Vec<Row> {
+    let mut noise = noise();
+    let mut rows = Vec::new();
+    for batch in 0..200_i64 {
+        let time = START_NS + batch * 2_800_000 + (noise() % 900) as i64 * 1_000;
+        for frame in 0..4 {
+            let message = ((batch * 3 + frame * frame) % 3) as usize;
+            rows.push((message, time + frame * 6_000, ClockSource::UserSpace, vec![(0, noise() % 200)]));
+        }
+    }
+    rows
+}
+
+/// A builder with these rows in it.
+pub fn builder(rows: &[Row]) -> SamplesBuilder {
     let mut builder = SamplesBuilder::new(SIGNALS, 1_000);
-    for (message, time_ns, clock, values) in samples() {
-        builder.row(message, time_ns, clock).unwrap();
-        values.iter().for_each(|&(signal, raw)| builder.value(message, signal, raw));
+    for (message, time_ns, clock, values) in rows {
+        builder.row(*message, *time_ns, *clock).unwrap();
+        values.iter().for_each(|&(signal, raw)| builder.value(*message, signal, raw));
     }
     builder
+}
+
+pub fn histograms() -> Vec<HistogramRecord> {
+    (0..6)
+        .map(|row| HistogramRecord {
+            message: row % 3,
+            signal: row / 3,
+            start_ns: START_NS + i64::from(row) * 60_000_000_000,
+            duration_ns: 60_000_000_000,
+            clock: ClockSource::Hardware,
+            scale: row as i32 - 3,
+            count: 30 + u64::from(row),
+            sum: f64::from(row) * 1.5 - 2.0,
+            min: -7.25,
+            max: if row == 5 { f64::INFINITY } else { 1e6 },
+            zero_count: u64::from(row),
+            zero_threshold: 1e-9,
+            positive: vec![(-3, 5), (0, 10), (17 + row as i32, 10)],
+            negative: vec![(-40, 5)],
+        })
+        .collect()
+}
+
+pub fn clock_map() -> ClockMap {
+    let line = |domain, from_boot_ns, to_boot_ns, offset_ns| ClockSegment {
+        domain,
+        from_boot_ns,
+        to_boot_ns,
+        reference_boot_ns: from_boot_ns + 5_000_000_000,
+        offset_ns,
+        drift_ppb: -12.5,
+        error_ns: 250,
+        error_drift_ppb: 100.0,
+        synchronised: to_boot_ns.is_none(),
+    };
+    ClockMap {
+        id: 7,
+        tai_utc: Some((37, TaiUtcSource::Ptp)),
+        segments: vec![
+            line(ClockDomain::Phc(0), 0, Some(60_000_000_000), 12_345),
+            line(ClockDomain::Phc(0), 60_000_000_000, None, START_NS + 37_000_000_000),
+            line(ClockDomain::Realtime, -1_000, None, START_NS),
+            line(ClockDomain::Tai, 1_000, None, START_NS + 37_000_000_000),
+            line(ClockDomain::MonotonicRaw, 0, None, -88_000),
+        ],
+    }
+}
+
+/// Untrained: bytes that [`logs`] are like.
+pub fn dictionary() -> Dictionary {
+    Dictionary::new("camera gateway-über frame late by ms, buffer 0x ".repeat(4).into_bytes()).unwrap()
 }
 
 pub fn spans() -> Vec<SpanRecord> {

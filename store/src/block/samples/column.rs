@@ -4,29 +4,28 @@
 //! anywhere. So values are counted in steps from the smallest, and residuals are taken modulo the number of values:
 //! a counter is constant, noise of 8 bits needs 8. Small residuals are packed, others lie in byte planes.
 
-use super::super::BlockError;
 use super::super::wire::{put_varint, unzigzag, zigzag};
-use super::areas::{AREA_SHAPES, AreasReader, AreasWriter};
+use super::areas::{AREA_SHAPES, AreasWriter};
 
 /// No values at all: a signal that was not seen.
-const ABSENT: u8 = 0;
+pub(super) const ABSENT: u8 = 0;
 /// Forms 1 to 8 are byte planes; these are packed: the form, and the bits of a residual.
-const PACKED: [(u8, u32); 3] = [(9, 1), (10, 2), (11, 4)];
+pub(super) const PACKED: [(u8, u32); 3] = [(9, 1), (10, 2), (11, 4)];
 /// All values are equal.
-const CONSTANT: u8 = 12;
+pub(super) const CONSTANT: u8 = 12;
 /// All values are 0, as most constants are.
-const ZERO: u8 = 13;
-const FORM_MASK: u8 = 0x0F;
+pub(super) const ZERO: u8 = 13;
+pub(super) const FORM_MASK: u8 = 0x0F;
 /// The prediction is one value for all rows, not the value before.
-const CENTRED: u8 = 0x10;
+pub(super) const CENTRED: u8 = 0x10;
 /// Values are any 64 bits: no least value, no range, no step.
-const UNBOUNDED: u8 = 0x20;
+pub(super) const UNBOUNDED: u8 = 0x20;
 /// There is a common step above 1.
-const STEPPED: u8 = 0x40;
+pub(super) const STEPPED: u8 = 0x40;
 /// There are rows without a value.
-const GAPS: u8 = 0x80;
+pub(super) const GAPS: u8 = 0x80;
 /// Ranges from here on are left unbounded: differences must not overflow.
-const RANGE_END: u64 = 1 << 62;
+pub(super) const RANGE_END: u64 = 1 << 62;
 
 /// What a column holds: its planes go to areas of their own.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -40,9 +39,9 @@ pub(super) enum Role {
 }
 
 /// Areas of the numbers of descriptions: least values, ranges and steps, guesses.
-const AREA_LEAST: u8 = 1;
-const AREA_SPAN: u8 = 2;
-const AREA_GUESS: u8 = 3;
+pub(super) const AREA_LEAST: u8 = 1;
+pub(super) const AREA_SPAN: u8 = 2;
+pub(super) const AREA_GUESS: u8 = 3;
 /// Areas of packed residuals, in the order of [`PACKED`].
 const AREA_PACKED: u8 = 4;
 /// Areas of byte planes of values: five, by how many bits their bytes have on average.
@@ -61,10 +60,10 @@ pub(super) struct ColumnWriter {
 
 /// How a column's values become small numbers: `(value - least) / step`, at most `span`.
 #[derive(Clone, Copy)]
-struct Scale {
-    least: u64,
-    step: u64,
-    span: u64,
+pub(super) struct Scale {
+    pub(super) least: u64,
+    pub(super) step: u64,
+    pub(super) span: u64,
 }
 
 impl ColumnWriter {
@@ -157,7 +156,7 @@ impl Scale {
     }
 }
 
-const fn packed_area(form: u8) -> u8 {
+pub(super) const fn packed_area(form: u8) -> u8 {
     AREA_PACKED + (form - PACKED[0].0)
 }
 
@@ -206,7 +205,7 @@ const fn residual(value: u64, guess: u64, span: u64) -> u64 {
 }
 
 /// The inverse of [`residual`]; `residual` and `guess` must be at most `span`.
-const fn restore(residual: u64, guess: u64, span: u64) -> u64 {
+pub(super) const fn restore(residual: u64, guess: u64, span: u64) -> u64 {
     let difference = unzigzag(residual);
     let value = guess.wrapping_add(difference as u64);
     let count = span.wrapping_add(1);
@@ -265,117 +264,6 @@ fn pack(area: &mut Vec<u8>, residuals: &[u64], bits: u32) {
         .chunks((8 / bits) as usize)
         .map(|chunk| chunk.iter().rev().fold(0_u8, |byte, &residual| byte << (bits % 8) | residual as u8));
     area.extend(packed);
-}
-
-/// What the shape of a column says before its values are read.
-#[derive(Clone, Copy)]
-pub(super) struct Shape(u8);
-
-impl Shape {
-    pub(super) fn read(areas: &mut AreasReader<'_>) -> Result<Self, BlockError> {
-        let shape = areas.area(AREA_SHAPES)?.byte()?;
-        let known = match shape & FORM_MASK {
-            ABSENT => 0,
-            CONSTANT | ZERO => GAPS,
-            _ => GAPS | CENTRED | UNBOUNDED | STEPPED,
-        };
-        if shape & !FORM_MASK & !known == 0 && shape & FORM_MASK <= ZERO {
-            Ok(Self(shape))
-        } else {
-            Err(BlockError::Field { field: "column shape", value: u64::from(shape) })
-        }
-    }
-
-    pub(super) const fn is_absent(self) -> bool {
-        self.0 == ABSENT
-    }
-
-    pub(super) const fn has_gaps(self) -> bool {
-        self.0 & GAPS != 0
-    }
-
-    /// Reads `count` values, at least one. What they lie in must be there before they are allocated; a constant column
-    /// takes no bytes, so that the caller has to bound `count`.
-    pub(super) fn values(self, areas: &mut AreasReader<'_>, count: usize) -> Result<Vec<u64>, BlockError> {
-        match self.0 & FORM_MASK {
-            ABSENT => Err(BlockError::Field { field: "column shape", value: 0 }),
-            ZERO => Ok(vec![0; count]),
-            CONSTANT => Ok(vec![unzigzag(areas.area(AREA_LEAST)?.varint()?) as u64; count]),
-            form => self.residual_values(areas, form, count),
-        }
-    }
-
-    fn residual_values(
-        self,
-        areas: &mut AreasReader<'_>,
-        form: u8,
-        count: usize,
-    ) -> Result<Vec<u64>, BlockError> {
-        let scale = self.scale(areas)?;
-        let guess = areas.area(AREA_GUESS)?.varint()?;
-        within("first or centre", guess, scale.span)?;
-        let centred = self.0 & CENTRED != 0;
-        let rows = if centred { count } else { count - 1 };
-        let mut values = residuals(areas, form, rows)?;
-        if values.iter().any(|&residual| residual > scale.span) {
-            return Err(BlockError::Field { field: "residual above the range", value: scale.span });
-        }
-        if centred {
-            values.iter_mut().for_each(|value| *value = restore(*value, guess, scale.span));
-        } else {
-            let mut previous = guess;
-            for value in &mut values {
-                previous = restore(*value, previous, scale.span);
-                *value = previous;
-            }
-            values.insert(0, guess);
-        }
-        values.iter_mut().for_each(|value| *value = value.wrapping_mul(scale.step).wrapping_add(scale.least));
-        Ok(values)
-    }
-
-    fn scale(self, areas: &mut AreasReader<'_>) -> Result<Scale, BlockError> {
-        let (mut least, mut span, mut step) = (0, u64::MAX, 1);
-        if self.0 & UNBOUNDED == 0 {
-            least = unzigzag(areas.area(AREA_LEAST)?.varint()?) as u64;
-            span = areas.area(AREA_SPAN)?.varint()?;
-            within("column range", span, RANGE_END - 1)?;
-        }
-        if self.0 & STEPPED != 0 {
-            step = areas.area(AREA_SPAN)?.varint()?;
-        }
-        Ok(Scale { least, step, span })
-    }
-}
-
-fn within(field: &'static str, value: u64, max: u64) -> Result<(), BlockError> {
-    if value <= max { Ok(()) } else { Err(BlockError::Field { field, value }) }
-}
-
-/// Residuals as they were before they were packed or laid out in planes.
-fn residuals(areas: &mut AreasReader<'_>, form: u8, rows: usize) -> Result<Vec<u64>, BlockError> {
-    if let Some((_, bits)) = PACKED.iter().find(|packed| packed.0 == form) {
-        let in_byte = (8 / bits) as usize;
-        let bytes = areas.area(packed_area(form))?.bytes(rows.div_ceil(in_byte))?;
-        let mask = (1_u64 << bits) - 1;
-        let mut residuals = Vec::with_capacity(rows + 1);
-        residuals.extend(bytes.iter().flat_map(|&byte| {
-            (0..in_byte as u32).map(move |place| u64::from(byte) >> (place * bits) & mask)
-        }));
-        residuals.truncate(rows);
-        return Ok(residuals);
-    }
-    let mut planes = [[].as_slice(); 8];
-    for plane in &mut planes[..usize::from(form)] {
-        let area = areas.area(AREA_SHAPES)?.byte()?;
-        *plane = areas.area(area)?.bytes(rows)?;
-    }
-    let mut residuals = Vec::with_capacity(rows + 1);
-    residuals.extend(planes[0].iter().map(|&byte| u64::from(byte)));
-    for (shift, plane) in (8_u32..).step_by(8).zip(&planes[1..usize::from(form)]) {
-        residuals.iter_mut().zip(*plane).for_each(|(residual, &byte)| *residual |= u64::from(byte) << shift);
-    }
-    Ok(residuals)
 }
 
 #[cfg(test)]

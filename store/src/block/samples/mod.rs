@@ -3,6 +3,7 @@
 mod areas;
 mod build;
 mod column;
+mod column_read;
 mod read;
 mod read_v1;
 mod slots;

@@ -4,7 +4,7 @@ use super::super::wire::{Reader, unzigzag};
 use super::super::{BlockError, ClockSource, limits};
 use super::areas::{AREA_GAPS, AREA_SHAPES, AreasReader};
 use super::build::TICK_NS_MAX;
-use super::column::Shape;
+use super::column_read::Shape;
 use super::{SAMPLES_MAX, SlotMillis};
 
 /// An opened sample block.
