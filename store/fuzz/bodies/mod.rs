@@ -3,8 +3,8 @@
 #![allow(unreachable_pub, reason = "a module of tests")]
 
 use store::block::{
-    BlockHeader, Body, BootId, Class, ClockMap, ClockSource, Dictionaries, HistogramsBuilder, Kind, LogsBuilder,
-    Records, Samples, SamplesBuilder, Schema, SchemaHash, Sealer, SpansBuilder, open, open_with,
+    BlockHeader, Body, BootId, Class, ClockMap, ClockSource, Dictionaries, HistogramsBuilder, Kind,
+    LogsBuilder, Records, Samples, SamplesBuilder, Schema, SchemaHash, Sealer, SpansBuilder, open, open_with,
     read_histograms, read_logs, read_samples, read_spans,
 };
 
@@ -43,7 +43,12 @@ pub fn body(bytes: &[u8]) {
             if let Ok(samples) = read_samples(body, count) {
                 assert_eq!(samples_in(&samples), count as usize);
                 for group in &samples.groups {
-                    assert!(group.columns.iter().all(|c| c.rows.iter().nth(c.values.len() - 1) < Some(group.times_ns.len())));
+                    assert!(
+                        group
+                            .columns
+                            .iter()
+                            .all(|c| c.rows.iter().nth(c.values.len() - 1) < Some(group.times_ns.len()))
+                    );
                     assert_eq!(group.times_ns.len(), group.slots_ms.len());
                 }
             }
@@ -103,7 +108,8 @@ pub fn samples(bytes: &[u8]) {
             return;
         }
         let mut values = [None; SIGNALS];
-        for (signal, value) in values.iter_mut().enumerate().filter(|(signal, _)| present >> signal & 1 == 1) {
+        for (signal, value) in values.iter_mut().enumerate().filter(|(signal, _)| present >> signal & 1 == 1)
+        {
             // Walks, jumps, and values of any width.
             let raw = match row[3] % 3 {
                 0 => last[signal].wrapping_add(i64::from(row[4] as i8) as u64),

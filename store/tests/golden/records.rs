@@ -1,10 +1,13 @@
 //! The records of the golden files. They never change: files of released versions hold them for ever, and a new kind
 //! of record gets a function of its own.
 
+#![allow(unreachable_pub, reason = "a module of tests")]
+
 use can_decode::{CanId, ValueKind};
 use store::block::{
-    BootId, ClockDomain, ClockMap, ClockSegment, ClockSource, Dictionary, HistogramRecord, Identity, LogRecord,
-    MessageSchema, SamplesBuilder, Schema, SchemaHash, Severity, SignalSchema, SpanRecord, TaiUtcSource,
+    BootId, ClockDomain, ClockMap, ClockSegment, ClockSource, Dictionary, HistogramRecord, Identity,
+    LogRecord, MessageSchema, SamplesBuilder, Schema, SchemaHash, Severity, SignalSchema, SpanRecord,
+    TaiUtcSource,
 };
 
 /// 2026-01-01 in nanoseconds.
