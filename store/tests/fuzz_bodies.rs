@@ -1,5 +1,6 @@
 //! The bodies of the fuzz targets (`store/fuzz`) on stable, for seconds: golden files with bytes replaced or taken out, and
 //! arbitrary bytes.
+#![allow(clippy::unwrap_used, reason = "where a test unwraps, it fails")]
 
 #[path = "../fuzz/bodies/mod.rs"]
 mod bodies;

@@ -51,7 +51,7 @@ pub fn samples() -> Vec<Row> {
         if row % 10 == 0 {
             let float = f64::from(row as i32) * 0.25 - 3.0;
             let values = vec![(0, u64::from((float as f32).to_bits())), (1, float.to_bits())];
-            for burst in 0..1 + row / 100 {
+            for burst in 0..=row / 100 {
                 rows.push((1, time + burst * 2_000, ClockSource::Hardware, values.clone()));
             }
         }
