@@ -24,7 +24,7 @@ pub use header::{BlockHeader, Class, ClockSource, HEADER_LEN, Identity, Kind, VE
 pub use histograms::{Buckets, HistogramRecord, HistogramsBuilder, dense_buckets, read_histograms};
 pub use logs::{LogRecord, LogsBuilder, Severity, read_logs};
 pub use names::{BootId, DictionaryHash, SchemaHash};
-pub use open::{Records, open, open_with};
+pub use open::{Records, open, open_body, open_with};
 pub use samples::{
     ClockChanged, Group, Rows, SampleColumn, Samples, SamplesBuilder, SlotMillis, read_samples,
 };

@@ -38,10 +38,19 @@ pub fn open(block: &[u8]) -> Result<(BlockHeader, Records), BlockError> {
 /// # Errors
 /// [`BlockError`]; [`BlockError::Dictionary`] when the block needs one that is not among them.
 pub fn open_with(block: &[u8], dictionaries: &Dictionaries) -> Result<(BlockHeader, Records), BlockError> {
-    let (header, body) = BlockHeader::read(block)?;
-    let raw = dictionaries.decompress(body, header.raw_len as usize, header.dictionary)?;
+    let (header, raw) = open_body(block, dictionaries)?;
     let (found, records) = read(&header, raw)?;
     if found == header.count as usize { Ok((header, records)) } else { Err(wrong_count(&header)) }
+}
+
+/// The header and the decompressed body, unread: to train dictionaries with.
+///
+/// # Errors
+/// [`BlockError`]; [`BlockError::Dictionary`] when the block needs one that is not among `dictionaries`.
+pub fn open_body(block: &[u8], dictionaries: &Dictionaries) -> Result<(BlockHeader, Vec<u8>), BlockError> {
+    let (header, body) = BlockHeader::read(block)?;
+    let raw = dictionaries.decompress(body, header.raw_len as usize, header.dictionary)?;
+    Ok((header, raw))
 }
 
 fn wrong_count(header: &BlockHeader) -> BlockError {
@@ -50,7 +59,7 @@ fn wrong_count(header: &BlockHeader) -> BlockError {
 
 /// The records and their number.
 fn read(header: &BlockHeader, raw: Vec<u8>) -> Result<(usize, Records), BlockError> {
-    // What version 1 did not have has the number of its first version as the least.
+    // Version 1 had four kinds.
     if header.version == 1 && header.kind > Kind::Schema {
         return Err(BlockError::Field { field: "kind", value: header.kind as u64 });
     }

@@ -165,7 +165,7 @@ impl Sealer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::block::{ClockSource, Records, SamplesBuilder, open};
+    use crate::block::{ClockSource, Dictionaries, Records, SamplesBuilder, open, open_with};
 
     fn sealed(rows: i64) -> SealedBlock {
         let mut builder = SamplesBuilder::new([1], 1_000);
@@ -224,5 +224,29 @@ mod tests {
         assert!(open(&newer).unwrap_err().to_string().contains("update the reader"));
         assert!(open(b"GIF89a..").unwrap_err().to_string().contains("cut off"));
         assert!(open(&[0; 200]).unwrap_err().to_string().contains("not an ecu-daemon block"));
+    }
+
+    #[test]
+    fn small_bodies_take_the_dictionary_of_their_kind_and_need_it() {
+        let dictionary = Dictionary::new(b"timeout waiting for CAN ID on can0 after ms".repeat(3)).unwrap();
+        let mut sealer = Sealer::new(BootId::default(), 0, 3).unwrap();
+        for kind in [Kind::Logs, Kind::Schema] {
+            sealer.set_dictionary(kind, Some(&dictionary)).unwrap();
+        }
+        let mut seal = |kind, len| {
+            sealer.body.resize(len, 0);
+            let (class, schema, span_ns) = (Class::Logs, SchemaHash::default(), (0, 0));
+            sealer.seal(Body { kind, class, schema, count: 0, span_ns, sealed_boot_ns: 0 }).unwrap()
+        };
+        let small = seal(Kind::Logs, 2);
+        assert_eq!(small.header().dictionary, dictionary.hash());
+        let none = DictionaryHash::default();
+        assert_eq!(seal(Kind::Logs, DICTIONARY_BODY_BYTES_MAX + 1).header().dictionary, none);
+        assert_eq!(seal(Kind::Spans, 2).header().dictionary, none);
+        assert_eq!(seal(Kind::Schema, 2).header().dictionary, none);
+        assert_eq!(open(small.bytes()), Err(BlockError::Dictionary(dictionary.hash())));
+        let mut dictionaries = Dictionaries::default();
+        dictionaries.insert(dictionary);
+        assert_eq!(open_with(small.bytes(), &dictionaries).unwrap().1, Records::Logs(Vec::new()));
     }
 }

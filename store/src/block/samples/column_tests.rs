@@ -68,7 +68,7 @@ fn a_column_takes_what_its_values_need() {
     check("counter that wraps", (0..1000).map(|row| row % 16).collect(), 2 * 125 + 20);
     check("flag", (0..1000).map(|row| u64::from(row / 100 % 2 == 0)).collect(), 125 + 20);
     check("walk of steps of 50", (0..1000).map(|row| (row % 7 + row / 10) * 50).collect(), 1000 + 20);
-    check("checksum", (0..1000_u64).map(|row| row * row * 97 >> 3 & 0xFF).collect(), 1000 + 20);
+    check("checksum", (0..1000_u64).map(|row| ((row * row * 97) >> 3) & 0xFF).collect(), 1000 + 20);
     let noise = |row: u64| (row.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 60) + 1000;
     check("noise of four bits around a level", (0..1000).map(noise).collect(), 500 + 20);
 }
