@@ -2,61 +2,16 @@
 
 use core::fmt;
 
-use super::BlockError;
+use super::{BlockError, BootId, DictionaryHash, SchemaHash};
 
 pub(super) const MAGIC: [u8; 4] = *b"ECUB";
-pub(super) const VERSION: u8 = 1;
+/// The version that is written.
+pub const VERSION: u8 = 2;
+/// The oldest version that is read.
+pub(super) const VERSION_MIN: u8 = 1;
 /// Bytes of the header.
 pub const HEADER_LEN: usize = 116;
 const CRC_AT: usize = HEADER_LEN - 4;
-
-/// The kernel's `boot_id`: new at each boot, so that (boot, run, sequence) never repeats.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-pub struct BootId(pub [u8; 16]);
-
-/// Names a schema: the first 16 bytes of the SHA-256 of its body.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-pub struct SchemaHash(pub [u8; 16]);
-
-fn hex(bytes: &[u8], f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    bytes.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
-}
-
-macro_rules! hex_name {
-    ($name:ident) => {
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                hex(&self.0, f)
-            }
-        }
-
-        impl fmt::Debug for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                hex(&self.0, f)
-            }
-        }
-
-        impl core::str::FromStr for $name {
-            type Err = ();
-
-            /// 32 hex digits; hyphens as in a UUID are passed over.
-            fn from_str(text: &str) -> Result<Self, ()> {
-                let mut digits =
-                    text.bytes().filter(|&byte| byte != b'-').map(|byte| (byte as char).to_digit(16));
-                let mut bytes = [0; 16];
-                for byte in &mut bytes {
-                    let (high, low) =
-                        (digits.next().flatten().ok_or(())?, digits.next().flatten().ok_or(())?);
-                    *byte = (high << 4 | low) as u8;
-                }
-                if digits.next().is_some() { Err(()) } else { Ok(Self(bytes)) }
-            }
-        }
-    };
-}
-
-hex_name!(BootId);
-hex_name!(SchemaHash);
 
 macro_rules! numbered {
     ($(#[$doc:meta])* $name:ident, $field:literal { $($(#[$vdoc:meta])* $variant:ident = $number:literal),* $(,)? }) => {
@@ -94,6 +49,12 @@ numbered!(
         Logs = 3,
         /// Names, units and scales that samples and spans refer to.
         Schema = 4,
+        /// Distributions of signals over windows of time.
+        Histograms = 5,
+        /// A zstd dictionary that bodies of other blocks are compressed with.
+        Dictionary = 6,
+        /// How the clocks of the vehicle ran against each other.
+        ClockMap = 7,
     }
 );
 
@@ -146,6 +107,11 @@ numbered!(
 );
 
 impl ClockSource {
+    /// From a column of numbers.
+    pub(super) fn from_column(value: u64) -> Result<Self, BlockError> {
+        u8::try_from(value).map_or(Err(BlockError::Field { field: "clock", value }), Self::from_number)
+    }
+
     /// Name as used in attributes and queries.
     pub const fn name(self) -> &'static str {
         match self {
@@ -178,6 +144,8 @@ impl fmt::Display for Identity {
 /// The head of a block: all that ring, uplink and gateway need to know without opening the body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BlockHeader {
+    /// The format's version that the body is in.
+    pub version: u8,
     /// What the records are.
     pub kind: Kind,
     /// What they are worth.
@@ -192,12 +160,13 @@ pub struct BlockHeader {
     pub last_ns: i64,
     /// `CLOCK_BOOTTIME` in nanoseconds at sealing: orders and ages blocks without any wall clock.
     pub sealed_boot_ns: i64,
-    /// Records: signal samples, spans or log records.
+    /// Records: signal samples, spans, log records, messages of a schema, histograms, segments of a clock map; 1 for a
+    /// dictionary.
     pub count: u32,
-    /// The clock map that places its times; 0 when there was none.
+    /// The clock map of this boot that places its times, see [`super::ClockMap::id`]; 0 when there was none.
     pub clock_map: u32,
-    /// The zstd dictionary of the body; 0 for none.
-    pub dictionary: u32,
+    /// The zstd dictionary of the body; zero for none.
+    pub dictionary: DictionaryHash,
     /// Body length before compression, bytes.
     pub raw_len: u32,
     /// Body length as stored, bytes.
@@ -209,7 +178,7 @@ impl BlockHeader {
     pub(super) fn write(&self, body: &[u8]) -> Vec<u8> {
         let mut out = Vec::with_capacity(HEADER_LEN + body.len());
         out.extend_from_slice(&MAGIC);
-        out.extend_from_slice(&[VERSION, self.kind as u8, self.class as u8, 0]);
+        out.extend_from_slice(&[self.version, self.kind as u8, self.class as u8, 0]);
         out.extend_from_slice(&self.identity.boot.0);
         out.extend_from_slice(&self.identity.run.to_le_bytes());
         out.extend_from_slice(&self.identity.sequence.to_le_bytes());
@@ -217,11 +186,10 @@ impl BlockHeader {
         for time in [self.first_ns, self.last_ns, self.sealed_boot_ns] {
             out.extend_from_slice(&time.to_le_bytes());
         }
-        for number in [self.count, self.clock_map, self.dictionary, self.raw_len, self.body_len] {
+        for number in [self.count, self.clock_map, self.raw_len, self.body_len] {
             out.extend_from_slice(&number.to_le_bytes());
         }
-        // Reserved, zero: the error bound of its times is to stand here once clocks are mapped.
-        out.extend_from_slice(&[0; 12]);
+        out.extend_from_slice(&self.dictionary.0);
         debug_assert_eq!(out.len(), CRC_AT);
         let crc = crc32c::crc32c_append(crc32c::crc32c(&out), body);
         out.extend_from_slice(&crc.to_le_bytes());
@@ -242,8 +210,8 @@ impl BlockHeader {
         if magic != MAGIC {
             return Err(BlockError::Magic(magic));
         }
-        let [version, kind, class, _flags] = fields.array::<4>()?;
-        if version != VERSION {
+        let [version, kind, class, flags] = fields.array::<4>()?;
+        if !(VERSION_MIN..=VERSION).contains(&version) {
             return Err(BlockError::Version(version));
         }
         let identity = Identity {
@@ -255,9 +223,16 @@ impl BlockHeader {
         let mut time = || fields.array().map(i64::from_le_bytes);
         let (first_ns, last_ns, sealed_boot_ns) = (time()?, time()?, time()?);
         let mut number = || fields.array().map(u32::from_le_bytes);
-        let (count, clock_map, dictionary, raw_len, body_len) =
-            (number()?, number()?, number()?, number()?, number()?);
-        fields.bytes(12)?;
+        let (count, clock_map) = (number()?, number()?);
+        // Version 1 numbered dictionaries, and never had one.
+        let numbered = if version == 1 { number()? } else { 0 };
+        let (raw_len, body_len) = (number()?, number()?);
+        let dictionary = if version == 1 {
+            fields.bytes(12)?;
+            DictionaryHash::default()
+        } else {
+            DictionaryHash(fields.array()?)
+        };
         let stated = u32::from_le_bytes(fields.array()?);
         let body = rest
             .get(..body_len as usize)
@@ -268,7 +243,13 @@ impl BlockHeader {
         }
         // After the checksum: a flipped bit is damage, not an unknown kind.
         let (kind, class) = (Kind::from_number(kind)?, Class::from_number(class)?);
+        for (field, value) in [("flags", u32::from(flags)), ("numbered dictionary", numbered)] {
+            if value != 0 {
+                return Err(BlockError::Field { field, value: u64::from(value) });
+            }
+        }
         let header = Self {
+            version,
             kind,
             class,
             identity,

@@ -173,7 +173,7 @@ pub fn read_logs(body: &[u8]) -> Result<Vec<LogRecord>, BlockError> {
             };
             Ok(LogRecord {
                 time_ns: unzigzag(times[row]),
-                clock: ClockSource::from_number(clocks[row] as u8)?,
+                clock: ClockSource::from_column(clocks[row])?,
                 severity: severity.ok_or_else(|| field("severity", severities[row]))?,
                 service: (*service.ok_or_else(|| field("service", service_of[row]))?).to_owned(),
                 body,

@@ -1,22 +1,35 @@
 //! Blocks: the unit of storage and transport. Encode once, move many times.
 //!
-//! A block is a [`Header`] and a body. The body is columns of one kind of record, compressed with zstd. The same
+//! A block is a [`BlockHeader`] and a body. The body is columns of one kind of record, compressed with zstd. The same
 //! bytes lie on the SD card, travel over MQTT and are opened in the cloud. `store/FORMAT.md` specifies them.
 
+mod clock_map;
 mod column;
+mod compress;
+mod dictionary;
 mod header;
+mod histograms;
 mod logs;
+mod names;
+mod open;
 mod samples;
 mod schema;
 mod seal;
 mod spans;
 mod wire;
 
-pub use header::{BlockHeader, BootId, Class, ClockSource, HEADER_LEN, Identity, Kind, SchemaHash};
+pub use clock_map::{ClockDomain, ClockMap, ClockSegment, TaiUtcSource};
+pub use dictionary::{Dictionaries, Dictionary};
+pub use header::{BlockHeader, Class, ClockSource, HEADER_LEN, Identity, Kind, VERSION};
+pub use histograms::{Buckets, HistogramRecord, HistogramsBuilder, dense_buckets, read_histograms};
 pub use logs::{LogRecord, LogsBuilder, Severity, read_logs};
-pub use samples::{Group, Rows, SampleColumn, Samples, SamplesBuilder, SlotMillis, read_samples};
+pub use names::{BootId, DictionaryHash, SchemaHash};
+pub use open::{Records, open, open_body, open_with};
+pub use samples::{
+    ClockChanged, Group, Rows, SampleColumn, Samples, SamplesBuilder, SlotMillis, read_samples,
+};
 pub use schema::{MessageSchema, Schema, SignalSchema};
-pub use seal::{Body, Records, SealedBlock, Sealer, open};
+pub use seal::{Body, SealedBlock, Sealer};
 pub use spans::{SpanRecord, SpansBuilder, read_spans, span_id};
 
 /// The bounds of the format. A reader refuses what exceeds them before it allocates.
@@ -33,6 +46,14 @@ pub mod limits {
     pub const SIGNALS_MAX: usize = 4096;
     /// Longest name, unit or label in a schema, bytes.
     pub const NAME_BYTES_MAX: usize = 1024;
+    /// Most buckets from the first to the last that is not empty, above or below zero; OpenTelemetry's default is 160.
+    pub const BUCKET_SPAN_MAX: usize = 1024;
+    /// Most lines of a clock map: a day in pieces of ten seconds and more.
+    pub const CLOCK_SEGMENTS_MAX: usize = 1 << 14;
+    /// Longest zstd dictionary, bytes; zstd's trainer makes 112,640 at most unless told otherwise.
+    pub const DICTIONARY_BYTES_MAX: usize = 128 << 10;
+    /// Most dictionaries that a reader keeps.
+    pub const DICTIONARIES_MAX: usize = 16;
     /// Longest log body, bytes; longer ones are cut and say so.
     pub const LOG_BODY_BYTES_MAX: usize = 8192;
 }
@@ -84,8 +105,8 @@ pub enum BlockError {
     #[error("block body does not decompress: {0}")]
     Zstd(String),
     /// The body is compressed with a dictionary that the reader does not have.
-    #[error("block needs dictionary {0:08x}, which this reader does not have")]
-    Dictionary(u32),
+    #[error("block needs dictionary {0}, which this reader does not have yet")]
+    Dictionary(DictionaryHash),
     /// The body does not fit the schema that the header names.
     #[error("block does not fit its schema: {0}")]
     Schema(&'static str),

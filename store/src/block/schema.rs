@@ -4,8 +4,8 @@
 //! fleet with the same DBC files.
 
 use can_decode::{CanId, Raw, ValueKind};
-use sha2::{Digest, Sha256};
 
+use super::names::content_hash;
 use super::wire::{Reader, put_text, put_varint, unzigzag, zigzag};
 use super::{BlockError, SchemaHash, limits};
 
@@ -101,10 +101,7 @@ impl Schema {
 
     /// The name of a schema with this body.
     pub fn hash(body: &[u8]) -> SchemaHash {
-        let digest = Sha256::digest(body);
-        let mut hash = [0; 16];
-        hash.copy_from_slice(&digest[..16]);
-        SchemaHash(hash)
+        SchemaHash(content_hash(body))
     }
 
     /// Reads a schema body.

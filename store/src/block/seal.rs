@@ -1,11 +1,16 @@
-//! Sealing a body into a block, and opening one.
+//! Sealing a body into a block.
 
 use std::io;
 
+use super::compress::Compressor;
+use super::samples::area_lengths;
 use super::{
-    BlockError, BlockHeader, BootId, Class, Identity, Kind, LogRecord, Samples, Schema, SchemaHash,
-    SpanRecord, limits, read_logs, read_samples, read_spans,
+    BlockError, BlockHeader, BootId, Class, Dictionary, DictionaryHash, Identity, Kind, SchemaHash, VERSION,
+    limits,
 };
+
+/// Larger bodies have enough in common with themselves.
+const DICTIONARY_BODY_BYTES_MAX: usize = 16 << 10;
 
 /// A block and its header. Made by [`Sealer::seal`] or [`SealedBlock::from_bytes`] only, so that the two always agree.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,10 +53,13 @@ pub struct Sealer {
     boot: BootId,
     run: u64,
     sequence: u64,
-    compressor: zstd::bulk::Compressor<'static>,
+    clock_map: u32,
+    level: i32,
+    plain: Compressor,
+    /// For each kind that has a dictionary.
+    with_dictionary: Vec<(Kind, DictionaryHash, Compressor)>,
     /// Filled by the caller, emptied by [`Self::seal`]; kept so that sealing reuses its memory.
     pub body: Vec<u8>,
-    compressed: Vec<u8>,
 }
 
 /// What the header says beyond what the sealer knows.
@@ -77,11 +85,9 @@ impl Sealer {
     /// # Errors
     /// When zstd refuses the level or has no memory.
     pub fn new(boot: BootId, run: u64, level: i32) -> io::Result<Self> {
-        let mut compressor = zstd::bulk::Compressor::new(level)?;
-        // The header has the length and a checksum of its own; magic bytes and content size would cost 8 bytes.
-        compressor.include_contentsize(false)?;
-        compressor.include_checksum(false)?;
-        Ok(Self { boot, run, sequence: 0, compressor, body: Vec::new(), compressed: Vec::new() })
+        let plain = Compressor::new(level, None)?;
+        let (body, with_dictionary) = (Vec::new(), Vec::new());
+        Ok(Self { boot, run, sequence: 0, clock_map: 0, level, plain, with_dictionary, body })
     }
 
     /// Blocks sealed so far.
@@ -89,16 +95,55 @@ impl Sealer {
         self.sequence
     }
 
+    /// Names the clock map that places the times of the blocks from here on: [`super::ClockMap::id`], 0 for none.
+    pub const fn set_clock_map(&mut self, id: u32) {
+        self.clock_map = id;
+    }
+
+    /// Compresses small bodies of `kind` with `dictionary` from here on, or with none. Whoever opens the blocks needs
+    /// the dictionary: see to it that its block gets there. Schemas, dictionaries and clock maps never take one, so that
+    /// each can be opened by itself.
+    ///
+    /// # Errors
+    /// When zstd refuses the dictionary or has no memory.
+    pub fn set_dictionary(&mut self, kind: Kind, dictionary: Option<&Dictionary>) -> io::Result<()> {
+        self.with_dictionary.retain(|(known, ..)| *known != kind);
+        let stands_alone = matches!(kind, Kind::Schema | Kind::Dictionary | Kind::ClockMap);
+        if let Some(dictionary) = dictionary.filter(|_| !stands_alone) {
+            let compressor = Compressor::new(self.level, Some(dictionary))?;
+            self.with_dictionary.push((kind, dictionary.hash(), compressor));
+        }
+        Ok(())
+    }
+
     /// Seals what stands in [`Self::body`] and empties it.
     ///
     /// # Errors
     /// When the body exceeds the limits or zstd fails; the sequence number is then not used up.
     pub fn seal(&mut self, body: Body) -> io::Result<SealedBlock> {
-        let raw_len = self.body.len();
-        let result = self.compress(raw_len);
+        let result = self.seal_body(body);
         self.body.clear();
-        result?;
+        let block = result?;
+        self.sequence += 1;
+        Ok(block)
+    }
+
+    fn seal_body(&mut self, body: Body) -> io::Result<SealedBlock> {
+        let raw_len = self.body.len();
+        if raw_len > limits::BODY_BYTES_MAX {
+            return Err(io::Error::other(format!("body of {raw_len} bytes exceeds the format's limit")));
+        }
+        let small = raw_len <= DICTIONARY_BODY_BYTES_MAX;
+        let with = self.with_dictionary.iter_mut().find(|(kind, ..)| small && *kind == body.kind);
+        let (dictionary, compressor) = match with {
+            Some((_, hash, compressor)) => (*hash, compressor),
+            None => (DictionaryHash::default(), &mut self.plain),
+        };
+        let samples = body.kind == Kind::Samples;
+        let areas = samples.then(|| area_lengths(&self.body).ok()).flatten();
+        let compressed = compressor.compress(&self.body, samples, areas.into_iter().flatten())?;
         let header = BlockHeader {
+            version: VERSION,
             kind: body.kind,
             class: body.class,
             identity: Identity { boot: self.boot, run: self.run, sequence: self.sequence },
@@ -107,86 +152,20 @@ impl Sealer {
             last_ns: body.span_ns.1,
             sealed_boot_ns: body.sealed_boot_ns,
             count: body.count,
-            clock_map: 0,
-            dictionary: 0,
+            clock_map: self.clock_map,
+            dictionary,
             raw_len: raw_len as u32,
-            body_len: self.compressed.len() as u32,
+            body_len: compressed.len() as u32,
         };
-        let bytes = header.write(&self.compressed);
-        self.sequence += 1;
+        let bytes = header.write(compressed);
         Ok(SealedBlock { header, bytes })
     }
-
-    fn compress(&mut self, raw_len: usize) -> io::Result<()> {
-        if raw_len > limits::BODY_BYTES_MAX {
-            return Err(io::Error::other(format!("body of {raw_len} bytes exceeds the format's limit")));
-        }
-        self.compressed.clear();
-        self.compressed.reserve(zstd::zstd_safe::compress_bound(raw_len));
-        self.compressor.compress_to_buffer(&self.body, &mut self.compressed)?;
-        if self.compressed.len() + super::HEADER_LEN > limits::BLOCK_BYTES_MAX {
-            return Err(io::Error::other("block exceeds the format's limit; seal earlier"));
-        }
-        Ok(())
-    }
-}
-
-/// The records of a block.
-#[derive(Debug, PartialEq)]
-pub enum Records {
-    /// Signal values.
-    Samples(Samples),
-    /// Spans.
-    Spans(Vec<SpanRecord>),
-    /// Log records.
-    Logs(Vec<LogRecord>),
-    /// A schema; its hash is that of the body.
-    Schema(SchemaHash, Schema),
-}
-
-/// Opens a block: checks, decompresses and reads its records.
-///
-/// # Errors
-/// [`BlockError`]; memory stays within the limits whatever the bytes say.
-pub fn open(block: &[u8]) -> Result<(BlockHeader, Records), BlockError> {
-    let (header, body) = BlockHeader::read(block)?;
-    if header.dictionary != 0 {
-        return Err(BlockError::Dictionary(header.dictionary));
-    }
-    let raw_len = header.raw_len as usize;
-    if raw_len > limits::BODY_BYTES_MAX {
-        let max = limits::BODY_BYTES_MAX as u64;
-        return Err(BlockError::Limit { field: "raw length", value: raw_len as u64, max });
-    }
-    let raw = zstd::bulk::decompress(body, raw_len).map_err(|error| BlockError::Zstd(error.to_string()))?;
-    if raw.len() != raw_len {
-        return Err(BlockError::Field { field: "raw length", value: raw_len as u64 });
-    }
-    let (found, records) = match header.kind {
-        Kind::Samples => (header.count as usize, Records::Samples(read_samples(&raw, header.count)?)),
-        Kind::Spans => {
-            let spans = read_spans(&raw)?;
-            (spans.len(), Records::Spans(spans))
-        }
-        Kind::Logs => {
-            let logs = read_logs(&raw)?;
-            (logs.len(), Records::Logs(logs))
-        }
-        Kind::Schema => {
-            let schema = Schema::read(&raw)?;
-            (schema.messages.len(), Records::Schema(Schema::hash(&raw), schema))
-        }
-    };
-    if found != header.count as usize {
-        return Err(BlockError::Field { field: "count", value: u64::from(header.count) });
-    }
-    Ok((header, records))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::block::{ClockSource, SamplesBuilder};
+    use crate::block::{ClockSource, Dictionaries, Records, SamplesBuilder, open, open_with};
 
     fn sealed(rows: i64) -> SealedBlock {
         let mut builder = SamplesBuilder::new([1], 1_000);
@@ -245,5 +224,29 @@ mod tests {
         assert!(open(&newer).unwrap_err().to_string().contains("update the reader"));
         assert!(open(b"GIF89a..").unwrap_err().to_string().contains("cut off"));
         assert!(open(&[0; 200]).unwrap_err().to_string().contains("not an ecu-daemon block"));
+    }
+
+    #[test]
+    fn small_bodies_take_the_dictionary_of_their_kind_and_need_it() {
+        let dictionary = Dictionary::new(b"timeout waiting for CAN ID on can0 after ms".repeat(3)).unwrap();
+        let mut sealer = Sealer::new(BootId::default(), 0, 3).unwrap();
+        for kind in [Kind::Logs, Kind::Schema] {
+            sealer.set_dictionary(kind, Some(&dictionary)).unwrap();
+        }
+        let mut seal = |kind, len| {
+            sealer.body.resize(len, 0);
+            let (class, schema, span_ns) = (Class::Logs, SchemaHash::default(), (0, 0));
+            sealer.seal(Body { kind, class, schema, count: 0, span_ns, sealed_boot_ns: 0 }).unwrap()
+        };
+        let small = seal(Kind::Logs, 2);
+        assert_eq!(small.header().dictionary, dictionary.hash());
+        let none = DictionaryHash::default();
+        assert_eq!(seal(Kind::Logs, DICTIONARY_BODY_BYTES_MAX + 1).header().dictionary, none);
+        assert_eq!(seal(Kind::Spans, 2).header().dictionary, none);
+        assert_eq!(seal(Kind::Schema, 2).header().dictionary, none);
+        assert_eq!(open(small.bytes()), Err(BlockError::Dictionary(dictionary.hash())));
+        let mut dictionaries = Dictionaries::default();
+        dictionaries.insert(dictionary);
+        assert_eq!(open_with(small.bytes(), &dictionaries).unwrap().1, Records::Logs(Vec::new()));
     }
 }

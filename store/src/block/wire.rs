@@ -80,6 +80,11 @@ impl<'a> Reader<'a> {
         core::str::from_utf8(self.bytes(len)?).map_err(|_| BlockError::Text(field))
     }
 
+    /// Bytes not read yet.
+    pub(super) const fn left(&self) -> usize {
+        self.rest.len()
+    }
+
     /// Bytes left over mean that writer and reader disagree.
     pub(super) fn end(&self) -> Result<(), BlockError> {
         if self.rest.is_empty() {

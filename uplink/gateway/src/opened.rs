@@ -97,6 +97,8 @@ pub(crate) enum Opening {
     Block(Opened),
     /// It was a schema, which is kept.
     Schema(BlockHeader),
+    /// It is of a kind that no output takes.
+    Aside(BlockHeader),
 }
 
 /// Why a block was refused.
@@ -127,6 +129,9 @@ pub(crate) fn open_block(vehicle: &VehicleId, bytes: &[u8], schemas: &Schemas) -
         Records::Samples(samples) => Content::Samples(check_samples(samples, schema()?)?),
         Records::Spans(spans) => Content::Spans(check_spans(spans, schema()?)?),
         Records::Logs(logs) => Content::Logs(logs),
+        Records::Histograms(_) | Records::ClockMap(_) | Records::Dictionary(_) => {
+            return Ok(Opening::Aside(header));
+        }
         Records::Schema(hash, _) => {
             return match schemas.offer(hash, bytes) {
                 Ok(()) => Ok(Opening::Schema(header)),

@@ -127,7 +127,7 @@ impl Pipeline {
                     identities.insert(block.header.identity);
                     put.push(block.header);
                 }
-                Ok(Opening::Schema(header)) => put.push(header),
+                Ok(Opening::Schema(header) | Opening::Aside(header)) => put.push(header),
                 Err(Refused { reason, error }) => self.refuse(reason, topic, &error.to_string()),
             }
             // Opening and encoding take a while; whoever shares the runtime is to have his turn.
@@ -137,14 +137,15 @@ impl Pipeline {
     }
 
     fn count(&self, header: &BlockHeader) {
+        self.counters.blocks.add(1);
         let records = match header.kind {
             Kind::Samples => &self.counters.samples,
             Kind::Spans => &self.counters.spans,
             Kind::Logs => &self.counters.logs,
             Kind::Schema => &self.counters.schemas,
+            Kind::Histograms | Kind::Dictionary | Kind::ClockMap => return,
         };
         records.add(if header.kind == Kind::Schema { 1 } else { u64::from(header.count) });
-        self.counters.blocks.add(1);
     }
 
     fn refuse(&mut self, reason: Refusal, topic: &str, error: &str) {

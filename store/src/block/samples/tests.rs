@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::block::{BlockError, ClockSource};
 
 /// A frame as the properties make it: message, time step, and for each of its four signals a value or nothing.
 type Made = (usize, i64, [Option<u64>; 4]);
@@ -125,4 +126,28 @@ fn a_column_of_a_million_rows_in_three_bytes_is_refused_by_the_count() {
     assert!(read_samples(&body, 1000).is_ok());
     assert!(matches!(read_samples(&body, 10), Err(BlockError::Limit { field: "values", .. })));
     assert!(matches!(read_samples(&body, u32::MAX), Err(BlockError::Limit { field: "count", .. })));
+}
+
+/// Whether the body has one column of times for all messages.
+fn has_one_timeline(body: &[u8]) -> bool {
+    let mut areas = super::areas::AreasReader::new(body).unwrap();
+    let head = areas.area(super::areas::AREA_SHAPES).unwrap();
+    let _ = (head.varint().unwrap(), head.varint().unwrap());
+    head.byte().unwrap() == 1
+}
+
+#[test]
+fn times_of_batches_share_a_timeline_and_periods_have_their_own() {
+    let frames = |step: &dyn Fn(i64) -> (usize, i64)| -> Vec<Made> {
+        (0..600).map(|row| step(row)).map(|(message, step)| (message, step, [None; 4])).collect()
+    };
+    let noise = |row: i64| (row.wrapping_mul(0x9E37_79B9_7F4A_7C15_u64 as i64) as u64 >> 40) as i64;
+    let batches =
+        frames(&|row| (noise(row) as usize % 3, if row % 5 == 0 { noise(row) % 4_000_000 } else { 6_000 }));
+    let periods = frames(&|row| (row as usize % 3, [1_000_000, 2_000_000, 7_000_000][row as usize % 3]));
+    for (frames, expected) in [(batches, true), (periods, false)] {
+        let (body, count) = encode(&frames, 1_000);
+        assert_eq!(has_one_timeline(&body), expected);
+        assert!(read_samples(&body, count).is_ok());
+    }
 }

@@ -1,0 +1,250 @@
+//! Collecting samples, and writing them as a body.
+
+use super::super::ClockSource;
+use super::super::wire::{put_varint, zigzag};
+use super::SlotMillis;
+use super::areas::{AREA_GAPS, AREA_SHAPES, AreasWriter};
+use super::column::{self, ColumnWriter, Role};
+
+/// The coarsest step of times, nanoseconds.
+pub(super) const TICK_NS_MAX: i64 = 1_000_000_000;
+
+#[derive(Default)]
+struct ColumnBuffer {
+    values: Vec<u64>,
+    /// Runs of rows without a value, as (first row, rows); the run at the end is implied.
+    gaps: Vec<(u32, u32)>,
+    gap_rows: u32,
+}
+
+struct GroupBuffer {
+    tick_ns: i64,
+    /// Place in [`SamplesBuilder::active`] while there are rows.
+    place: usize,
+    clock: ClockSource,
+    ticks: Vec<i64>,
+    columns: Vec<ColumnBuffer>,
+    slots: SlotMillis,
+    carry: u64,
+    /// The row that comes next while rows are put in their common order.
+    next: usize,
+}
+
+/// Collects samples until they are sealed. Its buffers keep their capacity, so that it stops allocating once warm.
+pub struct SamplesBuilder {
+    tick_ns: i64,
+    groups: Vec<GroupBuffer>,
+    /// Messages that have rows, in order of first appearance.
+    active: Vec<u32>,
+    /// The place in `active` of each row's message, in the order of the rows.
+    order: Vec<u64>,
+    samples: usize,
+    first_ns: i64,
+    last_ns: i64,
+    deltas: Vec<u64>,
+    /// Ticks from row to row over all messages, when they are written so.
+    timeline: Vec<u64>,
+    columns: ColumnWriter,
+    areas: AreasWriter,
+}
+
+/// The row cannot join the open block: it holds rows of this message from another clock. Seal it, then push again.
+#[derive(Debug, PartialEq, Eq)]
+pub struct ClockChanged;
+
+impl SamplesBuilder {
+    /// For a schema whose message `i` has `signals[i]` signals; times are kept in steps of `tick_ns` nanoseconds
+    /// (1 to 10⁹, taken into that range).
+    pub fn new(signals: impl IntoIterator<Item = usize>, tick_ns: i64) -> Self {
+        Self::with_ticks(signals.into_iter().map(|signals| (signals, tick_ns)), tick_ns)
+    }
+
+    /// As [`Self::new`], with signals and steps for each message: `tick_ns` stands for most of them and takes no bytes.
+    pub fn with_ticks(messages: impl IntoIterator<Item = (usize, i64)>, tick_ns: i64) -> Self {
+        let group = |(signals, tick_ns): (usize, i64)| GroupBuffer {
+            tick_ns: tick_ns.clamp(1, TICK_NS_MAX),
+            place: 0,
+            clock: ClockSource::UserSpace,
+            ticks: Vec::new(),
+            columns: (0..signals).map(|_| ColumnBuffer::default()).collect(),
+            slots: SlotMillis::default(),
+            carry: 0,
+            next: 0,
+        };
+        Self {
+            tick_ns: tick_ns.clamp(1, TICK_NS_MAX),
+            groups: messages.into_iter().map(group).collect(),
+            active: Vec::new(),
+            order: Vec::new(),
+            samples: 0,
+            first_ns: i64::MAX,
+            last_ns: i64::MIN,
+            deltas: Vec::new(),
+            timeline: Vec::new(),
+            columns: ColumnWriter::default(),
+            areas: AreasWriter::default(),
+        }
+    }
+
+    /// Starts a row: one frame of `message` at `time_ns`. Values follow with [`Self::value`].
+    ///
+    /// # Errors
+    /// [`ClockChanged`] when the message's rows so far are from another clock.
+    pub fn row(&mut self, message: usize, time_ns: i64, clock: ClockSource) -> Result<(), ClockChanged> {
+        let group = &mut self.groups[message];
+        let tick = time_ns.div_euclid(group.tick_ns);
+        let kept_ns = tick.wrapping_mul(group.tick_ns);
+        if group.ticks.is_empty() {
+            group.clock = clock;
+            group.carry = group.slots.carry(kept_ns);
+            group.place = self.active.len();
+            self.active.push(message as u32);
+        } else if group.clock != clock {
+            return Err(ClockChanged);
+        }
+        group.ticks.push(tick);
+        self.order.push(group.place as u64);
+        group.slots.place(kept_ns);
+        self.first_ns = self.first_ns.min(kept_ns);
+        self.last_ns = self.last_ns.max(kept_ns);
+        Ok(())
+    }
+
+    /// The raw value of a signal in the row last started for `message`: at most one for each signal.
+    pub fn value(&mut self, message: usize, signal: usize, raw: u64) {
+        let group = &mut self.groups[message];
+        let row = group.ticks.len() as u32 - 1;
+        let column = &mut group.columns[signal];
+        let next = column.values.len() as u32 + column.gap_rows;
+        if next < row {
+            column.gaps.push((next, row - next));
+            column.gap_rows += row - next;
+        }
+        column.values.push(raw);
+        self.samples += 1;
+    }
+
+    /// Samples collected.
+    pub const fn samples(&self) -> usize {
+        self.samples
+    }
+
+    /// Rows collected, those without values included.
+    pub const fn rows(&self) -> usize {
+        self.order.len()
+    }
+
+    /// Whether nothing is collected, not even a row without values.
+    pub fn is_empty(&self) -> bool {
+        self.active.is_empty()
+    }
+
+    /// Earliest and latest time collected, nanoseconds; `None` when empty.
+    pub fn span_ns(&self) -> Option<(i64, i64)> {
+        (!self.is_empty()).then_some((self.first_ns, self.last_ns))
+    }
+
+    /// Writes the body to `out` and starts afresh.
+    pub fn encode(&mut self, out: &mut Vec<u8>) {
+        let one_timeline = self.one_timeline_is_smaller();
+        let Self { areas, columns, deltas, tick_ns: most_ns, .. } = self;
+        let base_ns = if self.active.is_empty() { 0 } else { self.first_ns };
+        let head = areas.area(AREA_SHAPES);
+        put_varint(head, *most_ns as u64);
+        put_varint(head, zigzag(base_ns));
+        head.push(u8::from(one_timeline));
+        put_varint(head, self.active.len() as u64);
+        for &message in &self.active {
+            let group = &mut self.groups[message as usize];
+            let head = areas.area(AREA_SHAPES);
+            put_varint(head, u64::from(message));
+            head.push(group.clock as u8);
+            put_varint(head, group.ticks.len() as u64);
+            put_varint(head, group.carry);
+            if !one_timeline {
+                put_varint(head, if group.tick_ns == *most_ns { 0 } else { group.tick_ns as u64 });
+                put_varint(head, zigzag(group.ticks[0].wrapping_sub(base_ns.div_euclid(group.tick_ns))));
+                group.deltas(deltas);
+                columns.put_some(areas, deltas, Role::Times);
+            }
+            put_varint(areas.area(AREA_SHAPES), group.columns.len() as u64);
+            for column in &mut group.columns {
+                column.encode(group.ticks.len(), columns, areas);
+            }
+            group.ticks.clear();
+        }
+        if one_timeline {
+            columns.put_some(areas, &self.order, Role::Order);
+            columns.put_some(areas, &self.timeline, Role::Times);
+        }
+        areas.finish(out);
+        self.active.clear();
+        self.order.clear();
+        self.samples = 0;
+        (self.first_ns, self.last_ns) = (i64::MAX, i64::MIN);
+    }
+
+    /// Whether one column of times for all messages and one of their order take less than a column of times for each
+    /// message; the former stands ready then. Times that were taken in batches, as USB adapters do, have little in common
+    /// with the messages' periods, but much with the frame before.
+    fn one_timeline_is_smaller(&mut self) -> bool {
+        let Self { deltas, groups, active, .. } = self;
+        if active.len() < 2 || active.iter().any(|&message| groups[message as usize].tick_ns != self.tick_ns)
+        {
+            return false;
+        }
+        let (mut each, mut order) = (0, 0.0);
+        let rows = self.order.len() as f64;
+        for &message in active.iter() {
+            let group = &mut groups[message as usize];
+            group.deltas(deltas);
+            each += column::bits(deltas);
+            group.next = 0;
+            let count = group.ticks.len() as f64;
+            order += count * (rows / count).log2();
+        }
+        let mut previous = self.first_ns / self.tick_ns;
+        self.timeline.clear();
+        self.timeline.extend(self.order.iter().map(|&place| {
+            let group = &mut groups[active[place as usize] as usize];
+            let tick = group.ticks[group.next];
+            group.next += 1;
+            let delta = tick.wrapping_sub(previous);
+            previous = tick;
+            delta as u64
+        }));
+        // Columns of their own share tables that fit none of them: a bit a row, as measured.
+        column::bits(&self.timeline) + (order as u64) < each + self.order.len() as u64
+    }
+}
+
+impl GroupBuffer {
+    fn deltas(&self, deltas: &mut Vec<u64>) {
+        deltas.clear();
+        deltas.extend(self.ticks.windows(2).map(|pair| pair[1].wrapping_sub(pair[0]) as u64));
+    }
+}
+
+impl ColumnBuffer {
+    fn encode(&mut self, rows: usize, columns: &mut ColumnWriter, areas: &mut AreasWriter) {
+        if self.values.is_empty() {
+            ColumnWriter::put_absent(areas);
+            return;
+        }
+        columns.put(areas, &self.values, self.values.len() < rows, Role::Values);
+        if self.values.len() < rows {
+            let head = areas.area(AREA_GAPS);
+            put_varint(head, (rows - self.values.len()) as u64);
+            put_varint(head, self.gaps.len() as u64);
+            let mut row = 0;
+            for &(start, rows) in &self.gaps {
+                put_varint(head, u64::from(start - row));
+                put_varint(head, u64::from(rows));
+                row = start + rows;
+            }
+        }
+        self.values.clear();
+        self.gaps.clear();
+        self.gap_rows = 0;
+    }
+}

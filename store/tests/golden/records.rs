@@ -1,0 +1,202 @@
+//! The records of the golden files. They never change: files of released versions hold them for ever, and a new kind
+//! of record gets a function of its own.
+
+#![allow(unreachable_pub, reason = "a module of tests")]
+
+use can_decode::{CanId, ValueKind};
+use store::block::{
+    BootId, ClockDomain, ClockMap, ClockSegment, ClockSource, Dictionary, HistogramRecord, Identity,
+    LogRecord, MessageSchema, SamplesBuilder, Schema, SchemaHash, Severity, SignalSchema, SpanRecord,
+    TaiUtcSource,
+};
+
+/// 2026-01-01 in nanoseconds.
+pub const START_NS: i64 = 1_767_225_600_000_000_000;
+
+pub const IDENTITY: Identity = Identity { boot: BootId([0xB0; 16]), run: 123_456, sequence: 0 };
+
+pub const SCHEMA: SchemaHash = SchemaHash([0x5C; 16]);
+
+/// Signals of each message of [`samples`].
+pub const SIGNALS: [usize; 3] = [5, 2, 1];
+
+/// One row: message, time, clock, and the values as (signal, raw).
+pub type Row = (usize, i64, ClockSource, Vec<(usize, u64)>);
+
+/// Repeatable noise, 64 bits each.
+pub fn noise() -> impl FnMut() -> u64 {
+    let mut state = 0x9E37_79B9_7F4A_7C15_u64;
+    move || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state
+    }
+}
+
+/// A counter, a checksum, a walk below zero, a constant and a flag that is often absent; floats, and a burst within a
+/// millisecond; a message seen once.
+pub fn samples() -> Vec<Row> {
+    let mut noise = noise();
+    let mut rows = Vec::new();
+    let mut walk = -40_i64;
+    for row in 0..300_i64 {
+        let time = START_NS + row * 10_000_000 + (noise() % 200) as i64 * 1_000;
+        walk += (noise() % 9) as i64 - 4;
+        let mut values = vec![(0, row as u64 % 16), (1, noise() % 256), (2, walk as u64), (3, 7)];
+        if row % 50 < 20 {
+            values.push((4, u64::from(row % 50 < 10)));
+        }
+        rows.push((0, time, ClockSource::KernelSoftware, values));
+        if row % 10 == 0 {
+            let float = f64::from(row as i32) * 0.25 - 3.0;
+            let values = vec![(0, u64::from((float as f32).to_bits())), (1, float.to_bits())];
+            for burst in 0..=row / 100 {
+                rows.push((1, time + burst * 2_000, ClockSource::Hardware, values.clone()));
+            }
+        }
+    }
+    rows.push((2, START_NS + 5_000, ClockSource::Recorded, vec![(0, u64::MAX)]));
+    rows
+}
+
+/// Frames whose times were taken in batches, so that one timeline is smaller than one for each message.
+pub fn batches() -> Vec<Row> {
+    let mut noise = noise();
+    let mut rows = Vec::new();
+    for batch in 0..200_i64 {
+        let time = START_NS + batch * 2_800_000 + (noise() % 900) as i64 * 1_000;
+        for frame in 0..4 {
+            let message = ((batch * 3 + frame * frame) % 3) as usize;
+            rows.push((message, time + frame * 6_000, ClockSource::UserSpace, vec![(0, noise() % 200)]));
+        }
+    }
+    rows
+}
+
+/// A builder with these rows in it.
+pub fn builder(rows: &[Row]) -> SamplesBuilder {
+    let mut builder = SamplesBuilder::new(SIGNALS, 1_000);
+    for (message, time_ns, clock, values) in rows {
+        builder.row(*message, *time_ns, *clock).unwrap();
+        values.iter().for_each(|&(signal, raw)| builder.value(*message, signal, raw));
+    }
+    builder
+}
+
+pub fn histograms() -> Vec<HistogramRecord> {
+    (0..6)
+        .map(|row| HistogramRecord {
+            message: row % 3,
+            signal: row / 3,
+            start_ns: START_NS + i64::from(row) * 60_000_000_000,
+            duration_ns: 60_000_000_000,
+            clock: ClockSource::Hardware,
+            scale: row as i32 - 3,
+            count: 30 + u64::from(row),
+            sum: f64::from(row) * 1.5 - 2.0,
+            min: -7.25,
+            max: if row == 5 { f64::INFINITY } else { 1e6 },
+            zero_count: u64::from(row),
+            zero_threshold: 1e-9,
+            positive: vec![(-3, 5), (0, 10), (17 + row as i32, 10)],
+            negative: vec![(-40, 5)],
+        })
+        .collect()
+}
+
+pub fn clock_map() -> ClockMap {
+    let line = |domain, from_boot_ns, to_boot_ns, offset_ns| ClockSegment {
+        domain,
+        from_boot_ns,
+        to_boot_ns,
+        reference_boot_ns: from_boot_ns + 5_000_000_000,
+        offset_ns,
+        drift_ppb: -12.5,
+        error_ns: 250,
+        error_drift_ppb: 100.0,
+        synchronised: to_boot_ns.is_none(),
+    };
+    ClockMap {
+        id: 7,
+        tai_utc: Some((37, TaiUtcSource::Ptp)),
+        segments: vec![
+            line(ClockDomain::Phc(0), 0, Some(60_000_000_000), 12_345),
+            line(ClockDomain::Phc(0), 60_000_000_000, None, START_NS + 37_000_000_000),
+            line(ClockDomain::Realtime, -1_000, None, START_NS),
+            line(ClockDomain::Tai, 1_000, None, START_NS + 37_000_000_000),
+            line(ClockDomain::MonotonicRaw, 0, None, -88_000),
+        ],
+    }
+}
+
+/// Untrained: bytes that [`logs`] are like.
+pub fn dictionary() -> Dictionary {
+    Dictionary::new("camera gateway-über frame late by ms, buffer 0x ".repeat(4).into_bytes()).unwrap()
+}
+
+pub fn spans() -> Vec<SpanRecord> {
+    let mut noise = noise();
+    let mut bytes = move || noise().to_le_bytes();
+    (0..20)
+        .map(|row| {
+            let mut trace_id = [0; 16];
+            trace_id[..8].copy_from_slice(&bytes());
+            trace_id[8..].copy_from_slice(&bytes());
+            SpanRecord {
+                trace_id,
+                parent_span_id: bytes(),
+                flags: (row % 4) as u8,
+                start_ns: START_NS + row * 3_333_333,
+                duration_ns: if row % 3 == 0 { 1_500_000 } else { 0 },
+                clock: ClockSource::Hardware,
+                message: (row % 5) as u32,
+            }
+        })
+        .collect()
+}
+
+pub fn logs() -> Vec<LogRecord> {
+    (0..20)
+        .map(|row| LogRecord {
+            time_ns: START_NS + row * 50_000_000,
+            clock: ClockSource::UserSpace,
+            severity: [Severity::INFO, Severity::WARN, Severity::ERROR][row as usize % 3],
+            service: ["camera", "gateway-über"][row as usize % 2].to_owned(),
+            body: format!("frame {row} late by {} ms, buffer 0x{:x}", row * 7 % 40, row * 4096),
+            trace: (row % 4 == 0).then_some(([row as u8 + 1; 16], [row as u8 + 2; 8])),
+        })
+        .collect()
+}
+
+pub fn schema() -> Schema {
+    let signal = |name: &str, unit: &str, kind, labels| SignalSchema {
+        name: name.to_owned(),
+        unit: unit.to_owned(),
+        kind,
+        factor: 0.01,
+        offset: -40.0,
+        labels,
+    };
+    let gears = vec![(-1, "reverse".to_owned()), (0, "neutral".to_owned()), (1, "first".to_owned())];
+    let engine = vec![
+        signal("EngineSpeed", "rpm", ValueKind::Unsigned, Vec::new()),
+        signal("Gear", "", ValueKind::Signed, gears),
+    ];
+    let floats = vec![
+        signal("Torque", "Nm", ValueKind::F32, Vec::new()),
+        signal("Température", "°C", ValueKind::F64, Vec::new()),
+    ];
+    Schema {
+        buses: vec!["can0".to_owned(), "can1".to_owned()],
+        messages: vec![
+            MessageSchema { bus: 0, id: CanId::Standard(0x1D2), name: "ENGINE".to_owned(), signals: engine },
+            MessageSchema {
+                bus: 1,
+                id: CanId::Extended(0xCF0_0400),
+                name: "EEC1".to_owned(),
+                signals: floats,
+            },
+        ],
+    }
+}
