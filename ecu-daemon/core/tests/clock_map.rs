@@ -161,6 +161,53 @@ fn a_system_clock_that_is_set_amid_a_reading_spoils_it() {
     }
 }
 
+/// `CLOCK_MONOTONIC_RAW` runs 20 ppm fast here, and the PHC is read against it, as kernels since 6.12 can.
+#[test]
+fn a_phc_may_be_read_against_the_raw_oscillator() {
+    let mut map = ClockMap::default();
+    let raw_at = |boot: i64| RawNanos(boot + boot / 50_000);
+    let raw = |boot: i64| Reading {
+        instant: Instant::Raw(raw_at(boot)),
+        bracket: Bracket::Boot(BootNanos(boot - 20), BootNanos(boot + 20)),
+    };
+    for second in 1..100 {
+        let boot = second * SECOND;
+        map.observe(raw(boot));
+        let bracket = Bracket::Raw(raw_at(boot + 9_000), raw_at(boot + 11_000));
+        let instant = Instant::Hardware(PHC, HwNanos(boot + 10_000 + 7 * SECOND));
+        assert_eq!(map.observe(Reading { instant, bracket }), Observed::Held);
+        map.observe(raw(boot + 20_000));
+    }
+    let counts = map.status(Clock::Hardware(PHC), BootNanos(0)).unwrap().counts;
+    assert_eq!((counts.readings, counts.refused, counts.steps, counts.outliers), (99, 0, 0, 0));
+    let drift = map.history().newest(Clock::MonotonicRaw).unwrap().drift_ppt;
+    assert!((drift - 20_000_000).abs() < 100_000, "{drift}");
+    for boot in [20 * SECOND + 1, 50 * SECOND + 500_000_000] {
+        let placed = map.history().place(Instant::Hardware(PHC, HwNanos(boot + 7 * SECOND)), taken(boot));
+        assert_eq!(placed.basis, Basis::Stamp);
+        assert!(placed.boot.since(BootNanos(boot)).unsigned_abs() <= placed.boot_error_ns, "{placed:?}");
+        assert!(placed.boot_error_ns < 3_000, "{placed:?}");
+    }
+}
+
+/// Whole seconds ahead of `CLOCK_REALTIME`, and stepped with it.
+#[test]
+fn the_kernels_tai_is_a_clock_like_others() {
+    let mut map = ClockMap::default();
+    for second in 1..10 {
+        let boot = second * SECOND;
+        let bracket = Bracket::Boot(BootNanos(boot - 20), BootNanos(boot + 20));
+        let told = if second < 5 { 0 } else { 37 * SECOND };
+        map.observe(Reading { instant: Instant::Tai(TaiNanos(boot + SET_TO + told)), bracket });
+    }
+    assert_eq!(map.status(Clock::Tai, BootNanos(0)).unwrap().counts.steps, 1);
+    for (boot, told) in [(2 * SECOND, 0), (8 * SECOND, 37 * SECOND)] {
+        let placed = map.history().place(Instant::Tai(TaiNanos(boot + SET_TO + told)), taken(boot));
+        assert_eq!(placed.basis, Basis::Stamp);
+        assert!(placed.boot.since(BootNanos(boot)).unsigned_abs() <= placed.boot_error_ns, "{placed:?}");
+    }
+}
+
 #[test]
 fn a_device_that_comes_back_begins_anew() {
     let mut map = ClockMap::default();
