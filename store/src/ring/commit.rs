@@ -91,6 +91,7 @@ impl RingFile {
         also: impl Fn(&Connection) -> rusqlite::Result<()>,
     ) -> Result<Committed, RingError> {
         self.attach()?;
+        self.settle();
         let mut tries = 0;
         loop {
             match Work::run(self, blocks, acked, origin, &also) {
@@ -358,16 +359,23 @@ impl<'a> Work<'a> {
     /// may belong to others, and what cannot be read cannot be freed.
     fn remove(&mut self, transaction: &Connection, candidate: &Candidate) -> Result<(), Failure> {
         let &Candidate { id, class, worth, bytes, is_waiting, .. } = candidate;
-        if self.ring.undeletable.contains(&id) || !self.ring.is_intact(id) {
+        let stuck = |source| Failure { source, stuck: Some(id) };
+        let is_intact = !self.ring.undeletable.contains(&id)
+            && match self.ring.read_body(id) {
+                Ok(_) => true,
+                // SQLite gives up the whole transaction when it cannot read: the next try knows of it.
+                Err(Some(source)) => return Err(stuck(source)),
+                Err(None) => false,
+            };
+        if is_intact {
+            for table in ["DELETE FROM body WHERE id = ?1", "DELETE FROM block WHERE id = ?1"] {
+                transaction.prepare_cached(table)?.execute([id]).map_err(stuck)?;
+            }
+        } else {
             transaction
                 .prepare_cached("UPDATE block SET state = ?1 WHERE id = ?2")?
                 .execute(params![LOST, id])?;
             self.known.room.lost += bytes;
-        } else {
-            let stuck = |source| Failure { source, stuck: Some(id) };
-            for table in ["DELETE FROM body WHERE id = ?1", "DELETE FROM block WHERE id = ?1"] {
-                transaction.prepare_cached(table)?.execute([id]).map_err(stuck)?;
-            }
         }
         if is_waiting {
             self.known.room.leave(worth, class, bytes);

@@ -122,7 +122,7 @@ impl RingFile {
     }
 
     /// The bytes of a block, if they are intact; else why they cannot be read, or `None` when they are damaged.
-    fn read_body(&self, id: i64) -> Result<Vec<u8>, Option<rusqlite::Error>> {
+    pub(super) fn read_body(&self, id: i64) -> Result<Vec<u8>, Option<rusqlite::Error>> {
         let read = || -> rusqlite::Result<Option<Vec<u8>>> {
             let mut body = self.connection()?.prepare_cached("SELECT bytes FROM body WHERE id = ?1")?;
             let bytes: Option<Vec<u8>> = body.query_row([id], |row| row.get(0)).optional()?;
@@ -137,11 +137,6 @@ impl RingFile {
         // It may be a page in memory that went bad: once more, from the card.
         let _ = self.connection().and_then(|connection| connection.execute_batch("PRAGMA shrink_memory"));
         read().map_err(why)?.ok_or(None)
-    }
-
-    /// Whether a block's bytes can be read and are intact.
-    pub(super) fn is_intact(&self, id: i64) -> bool {
-        self.read_body(id).is_ok()
     }
 
     /// Parks a block that cannot be read, or gives it up.

@@ -113,9 +113,8 @@ pub(super) fn connect(path: &Path) -> Result<Connection, RingError> {
         | OpenFlags::SQLITE_OPEN_URI;
     // psow=0: SQLite must not rely on a write leaving the rest of its sector alone. A card that tears or garbles the
     // sector it was writing would otherwise take the commit before it along (seen in the power-cut laboratory).
-    let connection = Connection::open_with_flags(format!("{}?psow=0", uri(path)), flags)
-        .map_err(|source| RingError::Open { path: path.to_owned(), source })?;
     let sort = |source| RingError::sort_opening(path, source);
+    let connection = Connection::open_with_flags(format!("{}?psow=0", uri(path)), flags).map_err(sort)?;
     connection.busy_timeout(PATIENCE).map_err(sort)?;
     // EXCLUSIVE before WAL: then there is no -shm file and nobody else can write. Page size takes effect in a new file
     // only; 4096 measured best, larger ones write up to five times as much (store/RING.md).

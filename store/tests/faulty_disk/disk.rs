@@ -248,12 +248,13 @@ impl Vfs for Mounts {
                 if matches!(opts.access, OpenAccess::Read | OpenAccess::Write) {
                     return Err(ErrorKind::NotFound.into());
                 }
-                fs::write(&path, [])?;
             }
-            // A file that was renamed is another one now.
+            // A file that was renamed is another one now, elsewhere on the disk.
             if !path.exists() {
                 disk.files.remove(&path);
                 fs::write(&path, [])?;
+                let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+                disk.faults.unreadable.retain(|(file, _)| *file != name);
             }
         }
         Ok(Handle { disk, path, lock: LockKind::None })

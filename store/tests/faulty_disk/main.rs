@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, reason = "a test helper fails by panicking")]
 
 mod disk;
+mod faults;
 mod model;
 
 use std::ops::Range;
@@ -39,6 +40,7 @@ fn power_cuts_at_any_call_lose_nothing_committed() {
             }
             cuts += 1;
             in_doubt += u64::from(run.in_doubt());
+            mount.disk().is_dead = true;
             run.crash();
             let loss = Loss::EVERY[random.below(Loss::EVERY.len())];
             mount.disk().power_on(loss, &mut random);

@@ -19,13 +19,13 @@ pub(crate) struct Held {
 
 /// A ring in use, and the model of it.
 pub(crate) struct Run {
-    path: PathBuf,
+    pub(crate) path: PathBuf,
     pub(crate) ring: Option<RingFile>,
-    sealer: Sealer,
-    leased: Vec<Leased>,
+    pub(crate) sealer: Sealer,
+    pub(crate) leased: Vec<Leased>,
     pub(crate) held: Held,
     /// What it is if the commit under way when the power went is on the disk.
-    doubt: Option<Held>,
+    pub(crate) doubt: Option<Held>,
     pub(crate) now: i64,
 }
 

@@ -78,6 +78,7 @@ impl RingFile {
     pub fn tend(&mut self, pages: u32, now_boot_ns: i64) -> Result<bool, RingError> {
         self.clock.advance(now_boot_ns);
         self.attach()?;
+        self.settle();
         if self.known.room.lost > self.bytes_max / LOST_SHARE {
             self.renew("an eighth of it is damaged".to_owned())?;
         }
