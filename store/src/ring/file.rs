@@ -174,6 +174,7 @@ impl RingFile {
     /// [`RingError`] when the file cannot be written.
     pub fn put_schema(&mut self, hash: SchemaHash, block: &SealedBlock) -> Result<(), RingError> {
         self.attach()?;
+        self.settle();
         let put = self.connection().and_then(|connection| {
             let mut put =
                 connection.prepare_cached("INSERT OR IGNORE INTO schema (hash, bytes) VALUES (?1, ?2)")?;

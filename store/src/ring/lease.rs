@@ -161,6 +161,7 @@ impl RingFile {
         let Spoilt { id, class, records, .. } = *block;
         let unreadable = block.unreadable.is_some();
         let reason = if unreadable { EvictReason::Unreadable } else { EvictReason::Damaged };
+        self.settle();
         let mut known = self.known.clone();
         let transaction = self.connection()?.unchecked_transaction()?;
         let (worth, len): (usize, u64) = transaction
@@ -197,6 +198,7 @@ impl RingFile {
     /// [`RingError`] when the file cannot be written.
     pub fn reoffer(&mut self, since_boot_ns: i64) -> Result<u64, RingError> {
         self.attach()?;
+        self.settle();
         let count = self.take_back(self.clock.at(since_boot_ns));
         count.map_err(|source| self.failed(source))
     }

@@ -27,6 +27,7 @@ mod salvage;
 mod tables;
 #[cfg(feature = "sqlite")]
 mod trouble;
+pub mod wear;
 
 #[cfg(feature = "sqlite")]
 pub use aside::Quarantined;

@@ -72,6 +72,7 @@ impl RingFile {
     /// [`RingError`] when the file cannot be read or written; nothing has changed then.
     pub fn preserve(&mut self, window: Window) -> Result<Preserved, RingError> {
         self.attach()?;
+        self.settle();
         let kept = self.keep_window(window);
         kept.map_err(|source| self.failed(source))
     }

@@ -2,7 +2,7 @@
 
 /// What failed, as far as it decides what helps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fault {
+pub(super) enum Fault {
     /// The file's content contradicts itself.
     Corrupt,
     /// Something in it cannot be read.
@@ -13,7 +13,7 @@ pub enum Fault {
 
 /// What to try next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Remedy {
+pub(super) enum Remedy {
     /// Nothing: it may pass.
     Wait,
     /// Close the file and open it anew: caches are dropped, and a card that was taken out and put back is found.
@@ -31,7 +31,7 @@ const RENEW_TRIES: u32 = 5;
 
 /// Faults in a row.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Trouble {
+pub(super) struct Trouble {
     tries: u32,
     corrupt: u32,
     since_ns: i64,
@@ -40,12 +40,12 @@ pub struct Trouble {
 
 impl Trouble {
     /// It worked.
-    pub fn clear(&mut self) {
+    pub(super) fn clear(&mut self) {
         *self = Self::default();
     }
 
     /// It failed, at this time of the ring.
-    pub fn note(&mut self, fault: Fault, now_ns: i64) -> Remedy {
+    pub(super) fn note(&mut self, fault: Fault, now_ns: i64) -> Remedy {
         if self.tries == 0 {
             self.since_ns = now_ns;
         }
