@@ -14,6 +14,8 @@ use crate::block::{Class, SealedBlock};
 const UNDELETABLE_MAX: usize = 16;
 /// Blocks that one commit removes because of their age, at most: more are the next one's.
 const EXPIRED_MAX: usize = 1024;
+/// Share of the ring that is freed at once when it is full: 1 MiB of 256.
+const ROOM_AHEAD: u64 = 256;
 /// Acknowledgements remembered so that they can be taken back when the broker forgets what it promised.
 const RECENT_MAX: usize = 4096;
 
@@ -293,12 +295,19 @@ impl<'a> Work<'a> {
         books.waiting.add(records);
     }
 
-    /// Removes blocks until `need` bytes fit; false when only the incoming block is left to go.
+    /// Removes blocks until `need` bytes fit; false when only the incoming block is left to go. Where room is made, a
+    /// little more is made: pages that are freed in one go are written once.
     fn make_room(&mut self, transaction: &Connection, need: u64, worth: Class) -> Result<bool, Failure> {
         let incoming = Incoming { worth, is_old: self.origin == Origin::Salvaged };
         let floors = self.ring.retention.floor_bytes;
         let mut barred = Barred::default();
-        while self.known.room.used() + need > self.room_max {
+        let room_max = self.room_max;
+        let fits = |known: &Known, bytes: u64| known.room.used() + bytes <= room_max;
+        if fits(&self.known, need) {
+            return Ok(true);
+        }
+        let ahead = need + room_max / ROOM_AHEAD;
+        while !fits(&self.known, ahead) {
             match victim(&self.known.room, &floors, &barred, incoming) {
                 Victim::Acked => match self.least_acked(transaction)? {
                     Some(candidate) => self.remove(transaction, &candidate)?,
@@ -313,7 +322,7 @@ impl<'a> Work<'a> {
                     }
                     _ => barred.waiting[usize::from(least.number())] = true,
                 },
-                Victim::Incoming => return Ok(false),
+                Victim::Incoming => return Ok(fits(&self.known, need)),
             }
         }
         Ok(true)
