@@ -5,6 +5,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test helper fails by panicking")]
 
+mod chaos;
 mod disk;
 mod faults;
 mod model;
