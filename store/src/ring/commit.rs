@@ -2,20 +2,15 @@
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::file::{ACKED, LOST, RingFile, WAITING};
+use super::Lease;
+use super::file::{ACKED, RingFile, WAITING};
 use super::open::{RingError, fault};
-use super::policy::{Barred, Incoming, Victim, WORTHS, keeps_floor, victim};
 use super::tables::{Known, class_of};
 use super::trouble::Fault;
-use super::{EvictReason, Lease};
 use crate::block::{Class, SealedBlock};
 
 /// Blocks that one commit finds it cannot remove, at most.
 const UNDELETABLE_MAX: usize = 16;
-/// Blocks that one commit removes because of their age, at most: more are the next one's.
-const EXPIRED_MAX: usize = 1024;
-/// Share of the ring that is freed at once when it is full: 1 MiB of 256.
-const ROOM_AHEAD: u64 = 256;
 /// Acknowledgements remembered so that they can be taken back when the broker forgets what it promised.
 const RECENT_MAX: usize = 4096;
 
@@ -39,25 +34,15 @@ pub(super) enum Origin {
 
 /// Why a commit failed.
 pub(super) struct Failure {
-    source: rusqlite::Error,
+    pub(super) source: rusqlite::Error,
     /// The block that could not be removed, if that was it.
-    stuck: Option<i64>,
+    pub(super) stuck: Option<i64>,
 }
 
 impl From<rusqlite::Error> for Failure {
     fn from(source: rusqlite::Error) -> Self {
         Self { source, stuck: None }
     }
-}
-
-/// A row that may go.
-struct Candidate {
-    id: i64,
-    class: Class,
-    worth: usize,
-    records: u32,
-    bytes: u64,
-    is_waiting: bool,
 }
 
 impl RingFile {
@@ -118,15 +103,15 @@ impl RingFile {
 }
 
 /// What the ring will be once the transaction is committed; dropped when it is not.
-struct Work<'a> {
-    ring: &'a RingFile,
-    known: Known,
-    committed: Committed,
-    origin: Origin,
-    room_max: u64,
-    now_ns: i64,
+pub(super) struct Work<'a> {
+    pub(super) ring: &'a RingFile,
+    pub(super) known: Known,
+    pub(super) committed: Committed,
+    pub(super) origin: Origin,
+    pub(super) room_max: u64,
+    pub(super) now_ns: i64,
     /// Waiting blocks that are no longer there.
-    gone: Vec<i64>,
+    pub(super) gone: Vec<i64>,
 }
 
 struct Done {
@@ -186,51 +171,6 @@ impl<'a> Work<'a> {
             self.gone.push(lease.id);
         }
         Ok(())
-    }
-
-    /// Removes what has been kept for longer than its worth is.
-    fn expire(&mut self, transaction: &Connection) -> Result<(), Failure> {
-        for (worth, age) in Class::ALL.iter().zip(self.ring.retention.age_ns_max) {
-            let Some(age) = age else { continue };
-            let oldest = self.now_ns - age;
-            for state in [WAITING, ACKED] {
-                for candidate in self.older(transaction, state, *worth, oldest)? {
-                    let Candidate { class, records, is_waiting, .. } = candidate;
-                    self.remove(transaction, &candidate)?;
-                    if is_waiting {
-                        self.known.books.lose(class, records, EvictReason::Expired);
-                        self.committed.expired += 1;
-                    }
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn older(
-        &self,
-        transaction: &Connection,
-        state: i64,
-        worth: Class,
-        oldest_ns: i64,
-    ) -> rusqlite::Result<Vec<Candidate>> {
-        let mut statement = transaction.prepare_cached(
-            "SELECT id, class, worth, records, len, state, stored_run_ns FROM block
-             WHERE state = ?1 AND worth = ?2 ORDER BY id",
-        )?;
-        let mut rows = statement.query(params![state, worth.number()])?;
-        let mut found = Vec::new();
-        while let Some(row) = rows.next()? {
-            // Rows lie in the order in which they were stored.
-            if row.get::<_, i64>(6)? >= oldest_ns || found.len() == EXPIRED_MAX {
-                break;
-            }
-            let candidate = Candidate::from_row(row)?;
-            if !self.ring.leased.contains(&candidate.id) {
-                found.push(candidate);
-            }
-        }
-        Ok(found)
     }
 
     fn store(&mut self, transaction: &Connection, block: &SealedBlock) -> Result<(), Failure> {
@@ -293,118 +233,5 @@ impl<'a> Work<'a> {
             Origin::Salvaged => books.salvaged.add(records),
         }
         books.waiting.add(records);
-    }
-
-    /// Removes blocks until `need` bytes fit; false when only the incoming block is left to go. Where room is made, a
-    /// little more is made: pages that are freed in one go are written once.
-    fn make_room(&mut self, transaction: &Connection, need: u64, worth: Class) -> Result<bool, Failure> {
-        let incoming = Incoming { worth, is_old: self.origin == Origin::Salvaged };
-        let floors = self.ring.retention.floor_bytes;
-        let mut barred = Barred::default();
-        let room_max = self.room_max;
-        let fits = |known: &Known, bytes: u64| known.room.used() + bytes <= room_max;
-        if fits(&self.known, need) {
-            return Ok(true);
-        }
-        let ahead = need + room_max / ROOM_AHEAD;
-        while !fits(&self.known, ahead) {
-            match victim(&self.known.room, &floors, &barred, incoming) {
-                Victim::Acked => match self.least_acked(transaction)? {
-                    Some(candidate) => self.remove(transaction, &candidate)?,
-                    None => barred.acked = true,
-                },
-                Victim::Waiting(least) => match self.oldest_waiting(transaction, least)? {
-                    Some(candidate)
-                        if keeps_floor(&self.known.room, &floors, least, candidate.bytes, incoming) =>
-                    {
-                        self.remove(transaction, &candidate)?;
-                        self.lose(candidate.class, candidate.records);
-                    }
-                    _ => barred.waiting[usize::from(least.number())] = true,
-                },
-                Victim::Incoming => return Ok(fits(&self.known, need)),
-            }
-        }
-        Ok(true)
-    }
-
-    fn lose(&mut self, class: Class, records: u32) {
-        self.known.books.lose(class, records, EvictReason::Full);
-        self.committed.evicted += 1;
-    }
-
-    fn least_acked(&self, transaction: &Connection) -> rusqlite::Result<Option<Candidate>> {
-        for worth in (0..WORTHS).rev() {
-            let found = transaction
-                .prepare_cached(
-                    "SELECT id, class, worth, records, len, state FROM block WHERE state = ?1 AND worth = ?2
-                     ORDER BY id LIMIT 1",
-                )?
-                .query_row(params![ACKED, worth], Candidate::from_row)
-                .optional()?;
-            if found.is_some() {
-                return Ok(found);
-            }
-        }
-        Ok(None)
-    }
-
-    fn oldest_waiting(&self, transaction: &Connection, worth: Class) -> rusqlite::Result<Option<Candidate>> {
-        let mut statement = transaction.prepare_cached(
-            "SELECT id, class, worth, records, len, state FROM block WHERE state = ?1 AND worth = ?2 ORDER BY id",
-        )?;
-        let mut rows = statement.query(params![WAITING, worth.number()])?;
-        // Leases are few (the in-flight window), so this looks at a few rows at most.
-        while let Some(row) = rows.next()? {
-            let candidate = Candidate::from_row(row)?;
-            if !self.ring.leased.contains(&candidate.id) {
-                return Ok(Some(candidate));
-            }
-        }
-        Ok(None)
-    }
-
-    /// Removes a block. One whose pages are not what they should be stays where it is, marked as lost: what it points to
-    /// may belong to others, and what cannot be read cannot be freed.
-    fn remove(&mut self, transaction: &Connection, candidate: &Candidate) -> Result<(), Failure> {
-        let &Candidate { id, class, worth, bytes, is_waiting, .. } = candidate;
-        let stuck = |source| Failure { source, stuck: Some(id) };
-        let is_intact = !self.ring.undeletable.contains(&id)
-            && match self.ring.read_body(id) {
-                Ok(_) => true,
-                // SQLite gives up the whole transaction when it cannot read: the next try knows of it.
-                Err(Some(source)) => return Err(stuck(source)),
-                Err(None) => false,
-            };
-        if is_intact {
-            for table in ["DELETE FROM body WHERE id = ?1", "DELETE FROM block WHERE id = ?1"] {
-                transaction.prepare_cached(table)?.execute([id]).map_err(stuck)?;
-            }
-        } else {
-            transaction
-                .prepare_cached("UPDATE block SET state = ?1 WHERE id = ?2")?
-                .execute(params![LOST, id])?;
-            self.known.room.lost += bytes;
-        }
-        if is_waiting {
-            self.known.room.leave(worth, class, bytes);
-            self.gone.push(id);
-        } else {
-            self.known.room.acked = self.known.room.acked.saturating_sub(bytes);
-        }
-        Ok(())
-    }
-}
-
-impl Candidate {
-    fn from_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Self> {
-        Ok(Self {
-            id: row.get(0)?,
-            class: class_of(row.get(1)?),
-            worth: row.get(2)?,
-            records: row.get(3)?,
-            bytes: RingFile::page_bytes(row.get(4)?),
-            is_waiting: row.get::<_, i64>(5)? == WAITING,
-        })
     }
 }

@@ -52,6 +52,10 @@ pub struct RingFile {
     pub(super) undeletable: BTreeSet<i64>,
     pub(super) trouble: Trouble,
     pub(super) salvage: Option<Salvage>,
+    /// Whether there may be files set aside that nobody has searched.
+    pub(super) may_salvage: bool,
+    /// The schema stored last, for the file that may have to take this one's place.
+    schema: Option<(SchemaHash, SealedBlock)>,
     pub(super) notices: VecDeque<Notice>,
     /// Whether what was in the -wal when it was opened has been folded in.
     is_settled: bool,
@@ -110,6 +114,8 @@ impl RingFile {
             undeletable: BTreeSet::new(),
             trouble: Trouble::default(),
             salvage: None,
+            may_salvage: true,
+            schema: None,
             notices: VecDeque::new(),
             is_settled: false,
             carry: false,
@@ -175,12 +181,10 @@ impl RingFile {
     pub fn put_schema(&mut self, hash: SchemaHash, block: &SealedBlock) -> Result<(), RingError> {
         self.attach()?;
         self.settle();
-        let put = self.connection().and_then(|connection| {
-            let mut put =
-                connection.prepare_cached("INSERT OR IGNORE INTO schema (hash, bytes) VALUES (?1, ?2)")?;
-            put.execute(params![hash.0, block.bytes()])
-        });
-        put.map(|_| ()).map_err(|source| self.failed(source))
+        let put = self.connection().and_then(|connection| insert_schema(connection, hash, block));
+        put.map_err(|source| self.failed(source))?;
+        self.schema = Some((hash, block.clone()));
+        Ok(())
     }
 
     /// Folds the -wal into the database and closes both.
@@ -259,6 +263,9 @@ impl RingFile {
         let transaction = connection.unchecked_transaction()?;
         known.save(&fresh, &transaction)?;
         super::Window::save(&known.windows, &transaction)?;
+        if let Some((hash, block)) = &self.schema {
+            insert_schema(&transaction, *hash, block)?;
+        }
         transaction.commit()?;
         Ok(known)
     }
@@ -280,7 +287,7 @@ impl RingFile {
         }
         let path = aside::set_aside(&self.path, self.retention.bytes_max)
             .map_err(|source| RingError::Quarantine { path: self.path.clone(), source })?;
-        self.carry = true;
+        (self.carry, self.may_salvage) = (true, true);
         // Rows have other names in the fresh file, and what is under way is no longer in it.
         self.leased.clear();
         self.recent.clear();
@@ -306,6 +313,17 @@ impl RingFile {
         }
         error
     }
+}
+
+pub(super) fn insert_schema(
+    connection: &Connection,
+    hash: SchemaHash,
+    block: &SealedBlock,
+) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached("INSERT OR IGNORE INTO schema (hash, bytes) VALUES (?1, ?2)")?
+        .execute(params![hash.0, block.bytes()])?;
+    Ok(())
 }
 
 fn open_file(path: &Path, bytes_max: u64) -> Result<(Connection, Known), RingError> {

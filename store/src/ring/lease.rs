@@ -14,7 +14,7 @@ const TRIES_MAX: u32 = 8;
 const PAUSE_FIRST_NS: i64 = 1_000_000_000;
 const PAUSE_CAP_NS: i64 = 60_000_000_000;
 /// Blocks met in one go that are not as they should be, at most: each may take the card seconds.
-const SPOILT_MAX: usize = 16;
+const SPOILT_MAX: usize = 4;
 /// So many times that, nothing is sent for now.
 const ROUNDS_MAX: usize = 4;
 /// Acknowledged blocks of each worth looked at when acknowledgements are taken back.

@@ -22,6 +22,8 @@ mod preserve;
 #[cfg(feature = "sqlite")]
 mod reader;
 #[cfg(feature = "sqlite")]
+mod room;
+#[cfg(feature = "sqlite")]
 mod salvage;
 #[cfg(feature = "sqlite")]
 mod tables;

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, params};
 
+use super::file::LOST;
 use super::open::{RingError, connect_read_only};
 use crate::block::{BlockError, Kind, Records, Schema, SchemaHash, open};
 
@@ -30,7 +31,7 @@ impl RingReader {
         Ok(Self { connection: connect_read_only(path)?, path: path.to_owned() })
     }
 
-    /// Hands `visit` every block of `kind` that touches the times from `first_ns` to `last_ns`, oldest first, until it
+    /// Hands `visit` every block of `kind` that was not given up and touches the times from `first_ns` to `last_ns`, oldest first, until it
     /// says false.
     ///
     /// # Errors
@@ -47,10 +48,10 @@ impl RingReader {
             .connection
             .prepare_cached(
                 "SELECT block.id, bytes FROM block JOIN body USING (id)
-                 WHERE kind = ?1 AND last_ns >= ?2 AND first_ns <= ?3 ORDER BY block.id",
+                 WHERE kind = ?1 AND last_ns >= ?2 AND first_ns <= ?3 AND state < ?4 ORDER BY block.id",
             )
             .map_err(sort)?;
-        let mut rows = statement.query(params![kind as u8, first_ns, last_ns]).map_err(sort)?;
+        let mut rows = statement.query(params![kind as u8, first_ns, last_ns, LOST]).map_err(sort)?;
         while let Some(row) = rows.next().map_err(sort)? {
             let block = StoredBlock { id: row.get(0).map_err(sort)?, bytes: row.get(1).map_err(sort)? };
             if !visit(block) {

@@ -17,7 +17,7 @@ use rusqlite::{Connection, params};
 pub(super) use self::search::Salvage;
 use super::aside;
 use super::commit::Origin;
-use super::file::{Notice, RingFile};
+use super::file::{Notice, RingFile, insert_schema};
 use super::open::RingError;
 use super::{EvictReason, Tally};
 use crate::block::Class;
@@ -112,7 +112,13 @@ impl RingFile {
 
     /// The next file that nobody has searched. One that cannot be opened is reported as it is.
     fn next_salvage(&mut self) -> Option<Salvage> {
-        let path = aside::unsearched(&self.path).next()?;
+        if !self.may_salvage {
+            return None;
+        }
+        let Some(path) = aside::unsearched(&self.path).next() else {
+            self.may_salvage = false;
+            return None;
+        };
         let (resume, found) = self.progress(&path).unwrap_or_default();
         match Salvage::new(path.clone(), resume, found) {
             Ok(salvage) => Some(salvage),
@@ -151,9 +157,7 @@ impl RingFile {
             salvage.found.iter().zip(batch.found).map(|(found, new)| found.plus(new)).collect();
         let also = |transaction: &Connection| -> rusqlite::Result<()> {
             for (hash, block) in &batch.schemas {
-                transaction
-                    .prepare_cached("INSERT OR IGNORE INTO schema (hash, bytes) VALUES (?1, ?2)")?
-                    .execute(params![hash.0, block.bytes()])?;
+                insert_schema(transaction, *hash, block)?;
             }
             for (class, found) in found.iter().enumerate() {
                 transaction
