@@ -336,7 +336,7 @@ fn the_write_ahead_log_is_bounded_while_it_is_in_use() {
     let mut ring = bench.open(Retention::new(TIGHT));
     let mut most = 0;
     for round in 0..300 {
-        let blocks: Vec<_> = (0..1 + round % 7).map(|_| bench.block(Class::Live, 60_000, 0)).collect();
+        let blocks: Vec<_> = (0..=round % 7).map(|_| bench.block(Class::Live, 60_000, 0)).collect();
         ring.commit(&blocks, &mut Vec::new(), 0).unwrap();
         most = most.max(size(&bench.path(), "-wal"));
         assert!(size(&bench.path(), "") + size(&bench.path(), "-wal") <= TIGHT);

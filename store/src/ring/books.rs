@@ -31,6 +31,7 @@ impl Tally {
 
     /// Takes one block back, and gives what was taken: no more than there is, so that what is moved from one tally to
     /// another is never more there than it was here, even where a damaged row says so.
+    #[must_use = "what was taken belongs to another tally"]
     pub fn take(&mut self, records: u32) -> Self {
         let taken = Self { blocks: self.blocks.min(1), records: self.records.min(u64::from(records)) };
         self.take_all(taken);

@@ -227,7 +227,7 @@ impl<'a> Work<'a> {
             Origin::Sealed => books.sealed.add(records),
             // It has been waiting all the time.
             Origin::Salvaged if adrift.blocks > 0 && adrift.records >= u64::from(records) => {
-                adrift.take(records);
+                let _ = adrift.take(records);
                 return;
             }
             Origin::Salvaged => books.salvaged.add(records),

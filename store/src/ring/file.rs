@@ -230,7 +230,7 @@ impl RingFile {
                 known.next_id = known.next_id.max(self.known.next_id);
                 if self.carry {
                     known =
-                        self.carry_over(&connection, known).map_err(|e| RingError::sort(&self.path, e))?;
+                        self.carry_over(&connection, &known).map_err(|e| RingError::sort(&self.path, e))?;
                     self.carry = false;
                 }
                 (self.connection, self.known) = (Some(connection), known);
@@ -254,14 +254,14 @@ impl RingFile {
     }
 
     /// What a fresh file takes over: the books, with all that waited to be looked for in the file set aside.
-    fn carry_over(&self, connection: &Connection, fresh: Known) -> rusqlite::Result<Known> {
+    fn carry_over(&self, connection: &Connection, fresh: &Known) -> rusqlite::Result<Known> {
         let mut known = Known { next_id: fresh.next_id, room: fresh.room, ..self.known.clone() };
         known.clock = self.clock;
         for (adrift, class) in known.adrift.iter_mut().zip(&known.books.classes) {
             *adrift = class.waiting;
         }
         let transaction = connection.unchecked_transaction()?;
-        known.save(&fresh, &transaction)?;
+        known.save(fresh, &transaction)?;
         super::Window::save(&known.windows, &transaction)?;
         if let Some((hash, block)) = &self.schema {
             insert_schema(&transaction, *hash, block)?;

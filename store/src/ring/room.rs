@@ -89,7 +89,7 @@ impl Work<'_> {
         let ahead = need + room_max / ROOM_AHEAD;
         while !fits(&self.known, ahead) {
             match victim(&self.known.room, &floors, &barred, incoming) {
-                Victim::Acked => match self.least_acked(transaction)? {
+                Victim::Acked => match Self::least_acked(transaction)? {
                     Some(candidate) => self.remove(transaction, &candidate)?,
                     None => barred.acked = true,
                 },
@@ -113,7 +113,7 @@ impl Work<'_> {
         self.committed.evicted += 1;
     }
 
-    fn least_acked(&self, transaction: &Connection) -> rusqlite::Result<Option<Candidate>> {
+    fn least_acked(transaction: &Connection) -> rusqlite::Result<Option<Candidate>> {
         for worth in (0..WORTHS).rev() {
             let found = transaction
                 .prepare_cached(

@@ -6,7 +6,7 @@ use store::block::{Class, Identity, SealedBlock};
 use store::ring::{Lease, RingFile};
 
 use super::disk::{Faults, Mount, Random};
-use super::model::{BOOT, Run, drain, identity, retention};
+use super::model::{BOOT, Run, drain, identity};
 
 const SECOND: i64 = 1_000_000_000;
 /// Runs of the failing card.
@@ -164,6 +164,6 @@ fn a_service_on_a_failing_card_loses_nothing_that_it_does_not_count() {
         aside += std::fs::read_dir(mount.folder.path()).unwrap().count() as u64 - 1;
     }
     println!(
-        "{lost_all} blocks lost and counted, {repeated} sent twice, {aside} other files left beside 60 rings"
+        "{lost_all} blocks lost and counted, {repeated} sent twice, {aside} other files left beside {SEEDS} rings"
     );
 }

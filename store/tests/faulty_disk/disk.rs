@@ -150,7 +150,7 @@ impl Disk {
     /// The power comes back: what was not flushed has gone as `loss` says.
     pub(crate) fn power_on(&mut self, loss: Loss, random: &mut Random) {
         for (path, content) in std::mem::take(&mut self.files) {
-            settle(&path, content.unflushed, loss, random);
+            settle(&path, &content.unflushed, loss, random);
         }
         (self.is_dead, self.faults) = (false, Faults::default());
     }
@@ -192,7 +192,7 @@ fn write_out(path: &Path, ops: &[Op]) -> io::Result<()> {
     Ok(())
 }
 
-fn settle(path: &Path, ops: Vec<Op>, loss: Loss, random: &mut Random) {
+fn settle(path: &Path, ops: &[Op], loss: Loss, random: &mut Random) {
     let kept = random.below(ops.len() + 1);
     let garbled = random.below(ops.len());
     let mut left = Vec::new();
@@ -244,10 +244,9 @@ impl Vfs for Mounts {
         if let Some(disk) = &disk {
             let mut disk = lock(disk);
             disk.call()?;
-            if !path.exists() && !disk.files.contains_key(&path) {
-                if matches!(opts.access, OpenAccess::Read | OpenAccess::Write) {
-                    return Err(ErrorKind::NotFound.into());
-                }
+            let must_exist = matches!(opts.access, OpenAccess::Read | OpenAccess::Write);
+            if must_exist && !path.exists() && !disk.files.contains_key(&path) {
+                return Err(ErrorKind::NotFound.into());
             }
             // A file that was renamed is another one now, elsewhere on the disk.
             if !path.exists() {

@@ -121,7 +121,7 @@ impl Run {
     pub(crate) fn step(&mut self, random: &mut Random) -> bool {
         match random.below(8) {
             0..=3 => {
-                let blocks: Vec<SealedBlock> = (0..1 + random.below(3))
+                let blocks: Vec<SealedBlock> = (0..=random.below(3))
                     .map(|_| {
                         let class = Class::ALL[random.below(Class::ALL.len())];
                         let len = [50, 700, 3000, 9000, 30_000][random.below(5)];

@@ -126,7 +126,7 @@ fn read_value<'a>(kind: u64, content: &mut &'a [u8]) -> Option<Value<'a>> {
         12.. => {
             let len = usize::try_from((kind - 12) / 2).ok()?;
             let local = take(len);
-            Some(if kind % 2 == 0 { Value::Blob { len, local } } else { Value::Other })
+            Some(if kind.is_multiple_of(2) { Value::Blob { len, local } } else { Value::Other })
         }
         _ => {
             take(8);
