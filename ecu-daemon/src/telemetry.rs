@@ -169,10 +169,7 @@ fn store(status: &Status) {
         ring("sealed", books.sealed.records);
         ring("acked", books.acked.records);
         for (reason, tally) in EvictReason::ALL.iter().zip(books.evicted) {
-            match reason {
-                EvictReason::Full => ring("evicted_full", tally.records),
-                EvictReason::Damaged => ring("evicted_damaged", tally.records),
-            }
+            ring(reason.state_name(), tally.records);
         }
         gauge!("ecu_daemon_ring_waiting_records", "class" => class).set(books.waiting.records as f64);
         gauge!("ecu_daemon_ring_waiting_blocks", "class" => class).set(books.waiting.blocks as f64);

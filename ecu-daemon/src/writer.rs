@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use store::block::{SchemaHash, SealedBlock};
-use store::ring::{Lease, RingError, RingFile, Tally};
+use store::ring::{Lease, Notice, RingError, RingFile, Tally};
 use tokio::sync::Notify;
 use tracing::{debug, error, info, warn};
 
@@ -16,6 +16,11 @@ use crate::status::Status;
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// How often requests are looked at until then: the inbox does not wait while a block in it is overdue.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
+/// Acknowledgements wait this long for blocks to be committed with: a transaction of their own costs the card five pages,
+/// and one that a power cut takes costs a repetition, not data.
+const ACKED_AFTER: Duration = Duration::from_secs(10);
+/// Pages of a file set aside that are searched in one go, between two looks into the inbox: 1 MiB.
+const SALVAGE_PAGES: u32 = 256;
 /// How long a stop waits for a card that does not take the last blocks. Less than the service's `TimeoutStopSec`, so
 /// that the loss is counted and said by us, and the ring is closed.
 const STOP_WITHIN: Duration = Duration::from_secs(5);
@@ -53,7 +58,7 @@ impl<'a> Writer<'a> {
         complete: &'a AtomicBool,
         commit_after: Duration,
     ) -> Self {
-        let writer = Self {
+        let mut writer = Self {
             ring,
             inbox,
             status,
@@ -67,6 +72,10 @@ impl<'a> Writer<'a> {
             schema: None,
             complete,
         };
+        // Without the kernel's word the ring's time goes on where it was: ages then lack what this boot has run so far.
+        if let Ok(boot) = clock::boot_id() {
+            writer.ring.begin(boot, clock::boot().0);
+        }
         writer.status.store().books_at_start = *writer.ring.books();
         writer.tell(None);
         writer
@@ -101,11 +110,15 @@ impl<'a> Writer<'a> {
                 self.serve(request);
             }
             let due =
-                |since: Option<Instant>| since.is_some_and(|since| since.elapsed() >= self.commit_after);
-            // Acknowledgements are gathered like blocks: one that a power cut takes costs a repetition, not data.
-            let blocks_due = due(taken.oldest) || !self.pending.is_empty() || self.schema.is_some();
-            if close || taken.urgent || taken.finished || blocks_due || due(self.acked_at) {
+                |since: Option<Instant>, after| since.is_some_and(|since: Instant| since.elapsed() >= after);
+            let blocks_due =
+                due(taken.oldest, self.commit_after) || !self.pending.is_empty() || self.schema.is_some();
+            let acked_due = due(self.acked_at, self.commit_after.max(ACKED_AFTER));
+            if close || taken.urgent || taken.finished || blocks_due || acked_due {
                 self.commit(close);
+            }
+            if !close && !self.is_held_back() {
+                self.tend();
             }
             if taken.finished && self.is_at_end() {
                 self.complete.store(true, Ordering::Release);
@@ -231,6 +244,38 @@ impl<'a> Writer<'a> {
         }
         self.failed_at = Some(Instant::now());
         self.tell(Some(text));
+    }
+
+    /// Has the ring do what can wait, and says what has happened to it.
+    fn tend(&mut self) {
+        if let Err(error) = self.ring.tend(SALVAGE_PAGES, clock::boot().0) {
+            debug!(%error, "the ring cannot be tended");
+        }
+        let notices = self.ring.take_notices();
+        if notices.is_empty() {
+            return;
+        }
+        for notice in notices {
+            match notice {
+                Notice::SetAside(aside) => {
+                    let path = aside.path.display().to_string();
+                    error!(
+                        reason = aside.reason,
+                        "the ring file was damaged; it is now {path}, and is salvaged"
+                    );
+                    self.status.store().quarantined = Some(path);
+                }
+                Notice::Reopened => info!("the ring file was opened anew"),
+                Notice::Salvaged(report) => warn!("{}", report.to_string().trim_end().replace('\n', "; ")),
+                Notice::GivenUp { id, records, unreadable } => {
+                    let why = if unreadable { "cannot be read" } else { "is damaged" };
+                    error!(id, records, "a block of the ring {why}; it is given up, and counted");
+                }
+            }
+        }
+        if self.failed_at.is_none() {
+            self.tell(None);
+        }
     }
 
     fn pending_tally(&self) -> Tally {

@@ -192,7 +192,9 @@ fn question(selection: &Selection) -> io::Result<wire::Question> {
         Kind::Samples => wire::Records::Samples,
         Kind::Spans => wire::Records::Spans,
         Kind::Logs => wire::Records::Logs,
-        Kind::Schema => return Err(io::Error::other("schemas come with the blocks that refer to them")),
+        Kind::Schema | Kind::Dictionary | Kind::Histograms | Kind::ClockMap => {
+            return Err(io::Error::other("only samples, spans and logs can be asked for"));
+        }
     };
     Ok(wire::Question { read, from_ns: selection.first_ns, to_ns: selection.last_ns })
 }

@@ -247,7 +247,7 @@ impl Open {
                 Some(Record::Span(Span { id, bus, message, record }))
             }
             Records::Logs(logs) => logs.get(index).map(Record::Log),
-            Records::Schema(..) => None,
+            _ => None,
         }
     }
 }

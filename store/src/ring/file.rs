@@ -1,125 +1,131 @@
 //! The ring's file: one SQLite database in WAL mode with one owner.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, params};
 
-use super::open::{RingError, connect};
-use super::{Books, EvictReason, Lease, Tally};
-use crate::block::{Class, SchemaHash, SealedBlock};
+use super::aside::{self, Quarantined};
+use super::lease::Parked;
+use super::open::{RingError, abandon, connect, fault};
+use super::salvage::{Salvage, SalvageReport};
+use super::tables::Known;
+use super::trouble::{Fault, Remedy, Trouble};
+use super::{Books, Retention, RunClock};
+use crate::block::{BootId, SchemaHash, SealedBlock};
 
 /// States of a block in the file.
 pub(super) const WAITING: i64 = 0;
 pub(super) const ACKED: i64 = 1;
+/// Damaged or unreadable: its row stays so that its pages are not given to others, who would be damaged, too.
+pub(super) const LOST: i64 = 2;
 
 /// The -wal file may grow this far beyond the database before it is folded in.
 const WAL_BYTES: u64 = 8 << 20;
 /// The smallest sensible bound: the -wal, and a database that holds a few blocks of the largest size.
 const BYTES_MIN: u64 = WAL_BYTES + (8 << 20);
-/// Acknowledgements remembered so that they can be taken back when the broker forgets what it promised.
-const RECENT_MAX: usize = 4096;
+/// Tables, indices and books take a few pages whatever the blocks are.
+const OVERHEAD_BYTES: u64 = 256 << 10;
+/// Notices kept until somebody takes them.
+const NOTICES_MAX: usize = 64;
 
 /// The open ring. The file is locked for as long as it lives.
 pub struct RingFile {
-    pub(super) connection: Connection,
+    /// `None` while the file cannot be opened again.
+    pub(super) connection: Option<Connection>,
     pub(super) path: PathBuf,
+    pub(super) retention: Retention,
     /// Bound of the database file alone, bytes.
     pub(super) bytes_max: u64,
-    /// Bytes of pages that blocks take up, by [`Self::page_bytes`].
-    pub(super) bytes_used: u64,
-    pub(super) next_id: i64,
+    /// What the file holds, as of the last commit.
+    pub(super) known: Known,
+    pub(super) clock: RunClock,
     /// Blocks under way: they are neither sent twice nor evicted.
     pub(super) leased: BTreeSet<i64>,
-    /// Recently acknowledged blocks with the `CLOCK_BOOTTIME` of the acknowledgement, oldest first.
+    /// Recently acknowledged blocks with the ring's time of the acknowledgement, oldest first.
     pub(super) recent: VecDeque<(i64, i64)>,
-    pub(super) books: Books,
+    /// Blocks that could not be read lately.
+    pub(super) parked: BTreeMap<i64, Parked>,
+    /// Blocks whose bytes were read, since the file was opened.
+    pub(super) reads: u64,
+    /// Blocks whose removal failed: their pages stay as they are.
+    pub(super) undeletable: BTreeSet<i64>,
+    pub(super) trouble: Trouble,
+    pub(super) salvage: Option<Salvage>,
+    /// Whether there may be files set aside that nobody has searched.
+    pub(super) may_salvage: bool,
+    /// The schema stored last, for the file that may have to take this one's place.
+    schema: Option<(SchemaHash, SealedBlock)>,
+    pub(super) notices: VecDeque<Notice>,
+    /// Whether what was in the -wal when it was opened has been folded in.
+    is_settled: bool,
+    /// Whether the file at `path` is a fresh one that has to take over the books.
+    carry: bool,
 }
 
-/// A block to send, with the permission to do so.
-#[derive(Debug)]
-pub struct Leased {
-    /// To be given back when its fate is known.
-    pub lease: Lease,
-    /// What it is worth.
-    pub class: Class,
-    /// Header and body.
-    pub bytes: Vec<u8>,
-}
-
-/// What a commit did.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Committed {
-    /// Blocks now on the card.
-    pub stored: u64,
-    /// Waiting blocks that made room, incoming ones included.
-    pub evicted: u64,
+/// Something that whoever runs the ring should tell people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Notice {
+    /// The file was set aside in service, and a fresh one took its place.
+    SetAside(Quarantined),
+    /// The file was closed and opened again, because nothing worked on it any more.
+    Reopened,
+    /// A file set aside has been searched.
+    Salvaged(SalvageReport),
+    /// A block is given up: it cannot be read (`true`), or what is read is damaged.
+    GivenUp {
+        /// Its row.
+        id: i64,
+        /// Records in it.
+        records: u32,
+        /// Whether the card did not give it back.
+        unreadable: bool,
+    },
 }
 
 impl RingFile {
-    /// Opens or makes the ring at `path`; database and -wal together stay within `bytes_max` (at least 16 MiB).
+    /// Opens or makes the ring at `path` with the defaults of [`Retention::new`]; database and -wal together stay within
+    /// `bytes_max` (at least 16 MiB).
     ///
     /// # Errors
     /// [`RingError`]: not writable, owned by another process, damaged, or not a ring.
     pub fn open(path: &Path, bytes_max: u64) -> Result<Self, RingError> {
-        let connection = connect(path)?;
-        let sort = |source| RingError::sort(path, source);
-        let bytes_max = bytes_max.max(BYTES_MIN) - WAL_BYTES;
-        // A backstop behind our own accounting: SQLite itself refuses to grow beyond it.
-        connection
-            .query_row(&format!("PRAGMA max_page_count = {}", bytes_max / 4096), [], |_| Ok(()))
-            .map_err(sort)?;
-        let next_id: i64 = connection
-            .query_row("SELECT coalesce(max(id), 0) + 1 FROM block", [], |row| row.get(0))
-            .map_err(sort)?;
-        let mut ring = Self {
-            connection,
+        Self::open_with(path, Retention::new(bytes_max))
+    }
+
+    /// The same with other bounds.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn open_with(path: &Path, retention: Retention) -> Result<Self, RingError> {
+        let bytes_max = retention.bytes_max.max(BYTES_MIN) - WAL_BYTES;
+        let (connection, known) = open_file(path, bytes_max)?;
+        Ok(Self {
+            connection: Some(connection),
             path: path.to_owned(),
+            retention: retention.fitted(bytes_max - OVERHEAD_BYTES),
             bytes_max,
-            bytes_used: 0,
-            next_id,
+            clock: known.clock,
+            known,
             leased: BTreeSet::new(),
             recent: VecDeque::new(),
-            books: Books::default(),
-        };
-        ring.load_books().map_err(sort)?;
-        ring.count_blocks().map_err(sort)?;
-        Ok(ring)
+            parked: BTreeMap::new(),
+            reads: 0,
+            undeletable: BTreeSet::new(),
+            trouble: Trouble::default(),
+            salvage: None,
+            may_salvage: true,
+            schema: None,
+            notices: VecDeque::new(),
+            is_settled: false,
+            carry: false,
+        })
     }
 
-    fn load_books(&mut self) -> rusqlite::Result<()> {
-        let mut entries = self.connection.prepare("SELECT class, entry, blocks, records FROM books")?;
-        let mut rows = entries.query([])?;
-        while let Some(row) = rows.next()? {
-            let Ok(class) = Class::from_number(row.get(0)?) else { continue };
-            let tally = Tally { blocks: row.get(2)?, records: row.get(3)? };
-            let class = self.books.of(class);
-            match row.get_ref(1)?.as_str()? {
-                "sealed" => class.sealed = tally,
-                "acked" => class.acked = tally,
-                entry => {
-                    if let Some(reason) = EvictReason::ALL.iter().position(|reason| reason.name() == entry) {
-                        class.evicted[reason] = tally;
-                    }
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// What waits and what room it takes is counted from the rows, so that it cannot disagree with them.
-    fn count_blocks(&mut self) -> rusqlite::Result<()> {
-        let mut blocks = self.connection.prepare("SELECT state, class, len, records FROM block")?;
-        let mut rows = blocks.query([])?;
-        while let Some(row) = rows.next()? {
-            self.bytes_used += Self::page_bytes(row.get(2)?);
-            if row.get::<_, i64>(0)? == WAITING
-                && let Ok(class) = Class::from_number(row.get(1)?)
-            {
-                self.books.of(class).waiting.add(row.get(3)?);
-            }
-        }
-        Ok(())
+    /// Says which boot of the vehicle's computer this is and what its `CLOCK_BOOTTIME` is, nanoseconds. Without it, the
+    /// time goes on where it was: ages then lack the time that this boot has run so far.
+    pub fn begin(&mut self, boot: BootId, now_boot_ns: i64) {
+        self.clock.begin(boot, now_boot_ns);
     }
 
     /// Bytes of pages that a block of `len` bytes takes: its overflow pages, and a share of leaf and index pages.
@@ -132,154 +138,40 @@ impl RingFile {
         &self.path
     }
 
-    /// The books so far, over all runs since the file was made.
+    /// The books so far, over all runs since the file was made; a file that took another's place in service goes on with
+    /// its books.
     pub const fn books(&self) -> &Books {
-        &self.books
+        &self.known.books
     }
 
     /// Bytes that blocks take, and the bound, both of the database file.
-    pub const fn fill(&self) -> (u64, u64) {
-        (self.bytes_used, self.bytes_max)
+    pub fn fill(&self) -> (u64, u64) {
+        (self.known.room.used(), self.bytes_max)
     }
 
-    /// Leases waiting blocks, the most worthy class first and the oldest first within it, until `bytes_max` bytes or
-    /// `blocks_max` blocks; one block is given even if it is larger. All are of one class. A block whose bytes are no
-    /// longer intact is evicted and counted instead of sent.
-    ///
-    /// # Errors
-    /// [`RingError`] when the file cannot be read.
-    pub fn lease(&mut self, bytes_max: usize, blocks_max: usize) -> Result<Vec<Leased>, RingError> {
-        let path = self.path.clone();
-        let (leased, damaged) =
-            self.read_waiting(bytes_max, blocks_max).map_err(|source| RingError::sort(&path, source))?;
-        for (id, class, records) in damaged {
-            self.evict_damaged(id, class, records).map_err(|source| RingError::sort(&path, source))?;
-        }
-        self.leased.extend(leased.iter().map(|block| block.lease.id));
-        Ok(leased)
+    /// What has happened since this was last asked, the latest 64.
+    pub fn take_notices(&mut self) -> Vec<Notice> {
+        self.notices.drain(..).collect()
     }
 
-    #[allow(clippy::type_complexity)]
-    fn read_waiting(
-        &self,
-        bytes_max: usize,
-        blocks_max: usize,
-    ) -> rusqlite::Result<(Vec<Leased>, Vec<(i64, Class, u32)>)> {
-        let (mut leased, mut damaged) = (Vec::new(), Vec::new());
-        let mut waiting = self.connection.prepare_cached(
-            "SELECT block.id, class, records, bytes FROM block LEFT JOIN body USING (id)
-             WHERE state = ?1 ORDER BY class, block.id",
-        )?;
-        let mut rows = waiting.query([WAITING])?;
-        let (mut bytes_sum, mut first_class) = (0, None);
-        while let Some(row) = rows.next()? {
-            let id = row.get(0)?;
-            if self.leased.contains(&id) {
-                continue;
-            }
-            let class = Class::from_number(row.get(1)?).unwrap_or(Class::Bulk);
-            let records = row.get(2)?;
-            let bytes = row.get_ref(3)?.as_blob_or_null()?.unwrap_or_default();
-            if *first_class.get_or_insert(class) != class
-                || (!leased.is_empty() && bytes_sum + bytes.len() > bytes_max)
-                || leased.len() >= blocks_max
-            {
-                break;
-            }
-            if crate::block::BlockHeader::read(bytes).is_err() {
-                damaged.push((id, class, records));
-                continue;
-            }
-            bytes_sum += bytes.len();
-            leased.push(Leased { lease: Lease { id, records }, class, bytes: bytes.to_vec() });
+    pub(super) fn notice(&mut self, notice: Notice) {
+        if self.notices.len() == NOTICES_MAX {
+            self.notices.pop_front();
         }
-        Ok((leased, damaged))
+        self.notices.push_back(notice);
     }
 
-    fn evict_damaged(&mut self, id: i64, class: Class, records: u32) -> rusqlite::Result<()> {
-        let mut books = self.books;
-        books.of(class).waiting.take(records);
-        books.of(class).evicted[EvictReason::Damaged as usize].add(records);
-        let transaction = self.connection.unchecked_transaction()?;
-        let freed = super::commit::remove(&transaction, id)?;
-        super::commit::write_books(&transaction, &books)?;
-        transaction.commit()?;
-        self.bytes_used = self.bytes_used.saturating_sub(freed);
-        self.books = books;
-        Ok(())
-    }
-
-    /// Gives leases back without an acknowledgement: the blocks wait again.
-    pub fn release(&mut self, leases: impl IntoIterator<Item = Lease>) {
-        for lease in leases {
-            self.leased.remove(&lease.id);
-        }
-    }
-
-    /// Commits `blocks` and the acknowledgements in `acked` in one transaction, synced to the card. Blocks make room
-    /// by [`super::victim`]. `now_boot_ns` (`CLOCK_BOOTTIME`) dates the acknowledgements.
-    ///
-    /// # Errors
-    /// [`RingError`]: then nothing of it happened, the leases are back in `acked`, and it can be tried again.
-    pub fn commit(
-        &mut self,
-        blocks: &[SealedBlock],
-        acked: &mut Vec<Lease>,
-        now_boot_ns: i64,
-    ) -> Result<Committed, RingError> {
-        let path = self.path.clone();
-        let work = super::commit::Work::run(self, blocks, acked);
-        let work = work.map_err(|source| RingError::sort(&path, source))?;
-        let committed = work.adopt(self);
-        for lease in acked.drain(..) {
-            self.leased.remove(&lease.id);
-            self.recent.push_back((lease.id, now_boot_ns));
-        }
-        while self.recent.len() > RECENT_MAX {
-            self.recent.pop_front();
-        }
-        Ok(committed)
-    }
-
-    /// Takes back acknowledgements given since `since_boot_ns`: the broker that gave them has lost its memory. Blocks
-    /// still in the ring wait again; the receiver knows them by their identity. Gives how many.
-    ///
-    /// # Errors
-    /// [`RingError`] when the file cannot be written.
-    pub fn reoffer(&mut self, since_boot_ns: i64) -> Result<u64, RingError> {
-        let path = self.path.clone();
-        let sort = |source| RingError::sort(&path, source);
-        let mut books = self.books;
-        let transaction = self.connection.unchecked_transaction().map_err(sort)?;
-        let mut count = 0;
-        for &(id, at) in &self.recent {
-            if at < since_boot_ns {
-                continue;
-            }
-            let taken = transaction
-                .query_row(
-                    "UPDATE block SET state = ?1 WHERE id = ?2 AND state = ?3 RETURNING class, records",
-                    params![WAITING, id, ACKED],
-                    |row| Ok((row.get(0)?, row.get(1)?)),
-                )
-                .map(Some)
-                .or_else(
-                    |error| if error == rusqlite::Error::QueryReturnedNoRows { Ok(None) } else { Err(error) },
-                )
-                .map_err(sort)?;
-            if let Some((class, records)) = taken
-                && let Ok(class) = Class::from_number(class)
-            {
-                books.of(class).acked.take(records);
-                books.of(class).waiting.add(records);
-                count += 1;
-            }
-        }
-        super::commit::write_books(&transaction, &books).map_err(sort)?;
-        transaction.commit().map_err(sort)?;
-        self.books = books;
-        self.recent.clear();
-        Ok(count)
+    /// What blocks may take in the file now, bytes: the bound, or less where the file system has nothing left to grow
+    /// into.
+    pub(super) fn room_max(&self) -> u64 {
+        let bound = self.bytes_max - OVERHEAD_BYTES;
+        let folder = self.path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        // What cannot be asked is no reason to lose blocks; SQLite says when the card is full.
+        let Ok(stat) = rustix::fs::statvfs(folder.unwrap_or(Path::new("."))) else { return bound };
+        let free = stat.f_bavail.saturating_mul(stat.f_frsize);
+        let keep = self.retention.free_bytes_min.min(stat.f_blocks.saturating_mul(stat.f_frsize) / 16);
+        let file = std::fs::metadata(&self.path).map_or(0, |meta| meta.len());
+        bound.min((file + free.saturating_sub(keep)).saturating_sub(OVERHEAD_BYTES).max(OVERHEAD_BYTES))
     }
 
     /// Keeps a schema's block under its hash, for readers of the file.
@@ -287,12 +179,11 @@ impl RingFile {
     /// # Errors
     /// [`RingError`] when the file cannot be written.
     pub fn put_schema(&mut self, hash: SchemaHash, block: &SealedBlock) -> Result<(), RingError> {
-        self.connection
-            .execute(
-                "INSERT OR IGNORE INTO schema (hash, bytes) VALUES (?1, ?2)",
-                params![hash.0, block.bytes()],
-            )
-            .map_err(|source| RingError::sort(&self.path, source))?;
+        self.attach()?;
+        self.settle();
+        let put = self.connection().and_then(|connection| insert_schema(connection, hash, block));
+        put.map_err(|source| self.failed(source))?;
+        self.schema = Some((hash, block.clone()));
         Ok(())
     }
 
@@ -302,9 +193,180 @@ impl RingFile {
     /// [`RingError`] when the last writes fail; the committed blocks are then still in the -wal.
     pub fn close(self) -> Result<(), RingError> {
         let path = self.path;
-        self.connection
+        let Some(connection) = self.connection else { return Ok(()) };
+        connection
             .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
             .map_err(|source| RingError::sort(&path, source))?;
-        self.connection.close().map_err(|(_, source)| RingError::sort(&path, source))
+        connection.close().map_err(|(_, source)| RingError::sort(&path, source))
+    }
+
+    pub(super) fn connection(&self) -> rusqlite::Result<&Connection> {
+        // Callers attach first, so that this is an error of theirs only if the file has gone since.
+        self.connection.as_ref().ok_or(rusqlite::Error::InvalidQuery)
+    }
+
+    /// Folds in what was in the -wal when it was opened, before anything is added to it. SQLite fills the -wal up to the
+    /// next sector behind a commit, so that a sector that is garbled later does not take the commit along; but what it
+    /// finds after a power cut may lack that filling, and what comes next would be written into the sector of a commit.
+    /// Two cuts, one after the other, then lost a commit (`store/tests/faulty_disk`). This writes, so it is not part of
+    /// the opening.
+    pub(super) fn settle(&mut self) {
+        if !self.is_settled {
+            let settled = self.connection().and_then(|connection| {
+                connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))
+            });
+            // What cannot be written now is what the next commit fails with.
+            self.is_settled = settled.is_ok();
+        }
+    }
+
+    /// Opens the file again where it was given up.
+    pub(super) fn attach(&mut self) -> Result<(), RingError> {
+        if self.connection.is_some() {
+            return Ok(());
+        }
+        match open_file(&self.path, self.bytes_max) {
+            Ok((connection, mut known)) => {
+                known.next_id = known.next_id.max(self.known.next_id);
+                if self.carry {
+                    known =
+                        self.carry_over(&connection, &known).map_err(|e| RingError::sort(&self.path, e))?;
+                    self.carry = false;
+                }
+                (self.connection, self.known) = (Some(connection), known);
+                (self.reads, self.undeletable, self.is_settled) = (0, BTreeSet::new(), false);
+                Ok(())
+            }
+            Err(error) if error.is_corrupt() && !self.carry => {
+                let fault = match error {
+                    RingError::Corrupt { .. } => Fault::Corrupt,
+                    _ => Fault::Read,
+                };
+                // The file itself is bad: without it, it goes on.
+                if self.trouble.note(fault, self.clock.now_ns()) == Remedy::Renew {
+                    return self.renew(error.to_string());
+                }
+                Err(error)
+            }
+            Err(RingError::Open { path, source }) => Err(RingError::Sql { path, source }),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// What a fresh file takes over: the books, with all that waited to be looked for in the file set aside.
+    fn carry_over(&self, connection: &Connection, fresh: &Known) -> rusqlite::Result<Known> {
+        let mut known = Known { next_id: fresh.next_id, room: fresh.room, ..self.known.clone() };
+        known.clock = self.clock;
+        for (adrift, class) in known.adrift.iter_mut().zip(&known.books.classes) {
+            *adrift = class.waiting;
+        }
+        let transaction = connection.unchecked_transaction()?;
+        known.save(fresh, &transaction)?;
+        super::Window::save(&known.windows, &transaction)?;
+        if let Some((hash, block)) = &self.schema {
+            insert_schema(&transaction, *hash, block)?;
+        }
+        transaction.commit()?;
+        Ok(known)
+    }
+
+    /// Closes the file and opens it anew.
+    fn reopen(&mut self) {
+        if let Some(connection) = self.connection.take() {
+            abandon(connection);
+        }
+        if self.attach().is_ok() {
+            self.notice(Notice::Reopened);
+        }
+    }
+
+    /// Sets the file aside and begins a fresh one. What waited in the old one is looked for from now on.
+    pub(super) fn renew(&mut self, reason: String) -> Result<(), RingError> {
+        if let Some(connection) = self.connection.take() {
+            abandon(connection);
+        }
+        let path = aside::set_aside(&self.path, self.retention.bytes_max)
+            .map_err(|source| RingError::Quarantine { path: self.path.clone(), source })?;
+        (self.carry, self.may_salvage) = (true, true);
+        // Rows have other names in the fresh file, and what is under way is no longer in it.
+        self.leased.clear();
+        self.recent.clear();
+        self.parked.clear();
+        self.trouble.clear();
+        self.notice(Notice::SetAside(Quarantined { path, reason }));
+        self.attach()
+    }
+
+    /// Takes note of a failure, and does what may help.
+    pub(super) fn failed(&mut self, source: rusqlite::Error) -> RingError {
+        let remedy = self.trouble.note(fault(&source), self.clock.now_ns());
+        let error = RingError::sort(&self.path, source);
+        // A path that leads nowhere is a card that was taken out: the file may come back with it.
+        if remedy != Remedy::Wait && self.path.exists() && aside::folder_works(&self.path) {
+            match remedy {
+                Remedy::Renew => {
+                    // What goes wrong here is met again by the next who uses the ring.
+                    let _ = self.renew(error.to_string());
+                }
+                _ => self.reopen(),
+            }
+        }
+        error
+    }
+}
+
+pub(super) fn insert_schema(
+    connection: &Connection,
+    hash: SchemaHash,
+    block: &SealedBlock,
+) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached("INSERT OR IGNORE INTO schema (hash, bytes) VALUES (?1, ?2)")?
+        .execute(params![hash.0, block.bytes()])?;
+    Ok(())
+}
+
+fn open_file(path: &Path, bytes_max: u64) -> Result<(Connection, Known), RingError> {
+    let connection = connect(path)?;
+    let sort = |source| RingError::sort_opening(path, source);
+    // A backstop behind our own accounting: SQLite itself refuses to grow beyond it.
+    connection
+        .query_row(&format!("PRAGMA max_page_count = {}", bytes_max / 4096), [], |_| Ok(()))
+        .map_err(sort)?;
+    let known = Known::load(&connection).map_err(sort)?;
+    Ok((connection, known))
+}
+
+/// Opens the ring at `path`, making it if it is not there; a file that is not usable is renamed to `*.corrupt-N` and
+/// a fresh one is made, so that nobody has to delete a file before a car records again. [`RingFile::tend`] then looks
+/// for blocks in the old one.
+///
+/// # Errors
+/// When the folder cannot be used, another process owns the file, or it cannot be renamed.
+pub fn open_or_quarantine(path: &Path, bytes_max: u64) -> Result<(RingFile, Option<Quarantined>), RingError> {
+    open_or_quarantine_with(path, Retention::new(bytes_max))
+}
+
+/// The same with other bounds.
+///
+/// # Errors
+/// As [`open_or_quarantine`].
+pub fn open_or_quarantine_with(
+    path: &Path,
+    retention: Retention,
+) -> Result<(RingFile, Option<Quarantined>), RingError> {
+    match RingFile::open_with(path, retention) {
+        Ok(ring) => Ok((ring, None)),
+        Err(error) if error.is_corrupt() => {
+            let reason = match error {
+                RingError::Corrupt { reason, .. } => reason,
+                error => error.to_string(),
+            };
+            let aside = aside::set_aside(path, retention.bytes_max)
+                .map_err(|source| RingError::Quarantine { path: path.to_owned(), source })?;
+            let ring = RingFile::open_with(path, retention)?;
+            Ok((ring, Some(Quarantined { path: aside, reason })))
+        }
+        Err(error) => Err(error),
     }
 }

@@ -3,6 +3,7 @@
 use rusqlite::{Connection, params};
 
 use super::RingFile;
+use super::file::LOST;
 use super::open::RingError;
 use super::reader::{RingReader, StoredBlock, schema_block};
 use crate::block::{Kind, SchemaHash};
@@ -21,7 +22,7 @@ pub struct Selection {
     pub last_ns: i64,
 }
 
-/// Some blocks, oldest first.
+/// Some blocks, oldest first; without those that were given up.
 #[derive(Debug)]
 pub struct Page {
     /// Each as it lies in the file.
@@ -37,8 +38,8 @@ impl RingFile {
     /// # Errors
     /// [`RingError`] when the file cannot be read.
     pub fn page(&self, selection: &Selection, after: i64, bytes_max: usize) -> Result<Page, RingError> {
-        page(&self.connection, selection, after, bytes_max)
-            .map_err(|source| RingError::sort(&self.path, source))
+        let read = self.connection().and_then(|connection| page(connection, selection, after, bytes_max));
+        read.map_err(|source| RingError::sort(&self.path, source))
     }
 
     /// The block of the schema of that name, not checked, if the ring has it.
@@ -46,7 +47,8 @@ impl RingFile {
     /// # Errors
     /// [`RingError`] when the file cannot be read.
     pub fn schema_block(&self, hash: SchemaHash) -> Result<Option<Vec<u8>>, RingError> {
-        schema_block(&self.connection, hash).map_err(|source| RingError::sort(&self.path, source))
+        let read = self.connection().and_then(|connection| schema_block(connection, hash));
+        read.map_err(|source| RingError::sort(&self.path, source))
     }
 }
 
@@ -77,10 +79,11 @@ fn page(
     let mut statement = connection.prepare_cached(
         "SELECT block.id, bytes FROM block JOIN body USING (id)
          WHERE block.id > ?1 AND block.id <= ?2 AND kind = ?3 AND last_ns >= ?4 AND first_ns <= ?5
+         AND state < ?6
          ORDER BY block.id",
     )?;
     let Selection { kind, first_ns, last_ns } = *selection;
-    let mut rows = statement.query(params![after, until, kind as u8, first_ns, last_ns])?;
+    let mut rows = statement.query(params![after, until, kind as u8, first_ns, last_ns, LOST])?;
     let mut bytes_sum = 0;
     while let Some(row) = rows.next()? {
         let block = StoredBlock { id: row.get(0)?, bytes: row.get(1)? };
