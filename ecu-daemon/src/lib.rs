@@ -9,6 +9,7 @@ pub mod clock;
 pub mod config;
 #[cfg(feature = "demo")]
 pub mod demo;
+pub mod diagnostics;
 pub mod engine_thread;
 pub mod http;
 pub mod inbox;
