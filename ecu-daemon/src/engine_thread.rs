@@ -14,6 +14,7 @@ use tokio::sync::oneshot;
 use tracing::{error, warn};
 
 use crate::clock;
+use crate::diagnostics::Diagnostics;
 use crate::inbox::Inbox;
 use crate::status::{BusObserved, Names, Status};
 use crate::stop::Stop;
@@ -56,6 +57,8 @@ pub struct EngineThread<'a> {
     pub patient: bool,
     /// By bus, whether what was observed of its identifiers is told.
     pub by_message: Vec<bool>,
+    /// Counts diagnostic messages.
+    pub diagnostics: Diagnostics,
     /// What the others may know.
     pub status: &'a Status,
     /// Set when capture has ended: what is queued then is all there is.
@@ -76,6 +79,7 @@ impl EngineThread<'_> {
             let mut frames = 0;
             while let Some(record) = self.frames.dequeue() {
                 engine.frame(&record, now, &mut |action| self.perform(action));
+                self.diagnostics.frame(&record);
                 frames += 1;
                 if frames % FRAMES_PER_LOOK == 0 {
                     now = clock::boot();
@@ -185,6 +189,9 @@ impl EngineThread<'_> {
 
     fn tell_observed(&self, engine: &Engine, now: BootNanos) {
         self.update_observed(engine, &mut self.status.observed(), now);
+        let mut diagnostics = self.status.diagnostics();
+        diagnostics.clear();
+        diagnostics.extend(self.diagnostics.counts());
     }
 
     fn update_observed(&self, engine: &Engine, observed: &mut [BusObserved], now: BootNanos) {

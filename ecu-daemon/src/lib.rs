@@ -10,6 +10,7 @@ pub mod config;
 pub mod control;
 #[cfg(feature = "demo")]
 pub mod demo;
+pub mod diagnostics;
 pub mod engine_thread;
 pub mod http;
 pub mod inbox;

@@ -36,6 +36,7 @@ use tracing::{error, info};
 use crate::capture::{Capture, Player, QUEUE_FRAMES};
 use crate::clock;
 use crate::config::Config;
+use crate::diagnostics::Diagnostics;
 use crate::engine_thread::{EngineThread, Swap};
 use crate::inbox::{Inbox, Request};
 use crate::log_socket::QUEUE_LOGS;
@@ -146,6 +147,7 @@ pub fn run(service: Service, status: Arc<Status>, stop: Arc<Stop>) -> Result<(),
             inbox: &shared.inbox,
             patient: Capture::can_wait(&config.buses),
             by_message: config.buses.iter().map(|bus| bus.observe.by_message).collect(),
+            diagnostics: Diagnostics::new(config.buses.iter().map(|bus| bus.diagnostics.clone())),
             status: &shared.status,
             captured: Arc::clone(&shared.captured),
         };

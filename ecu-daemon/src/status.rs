@@ -11,6 +11,7 @@ use can_decode::MessageIndex;
 use ecu_core::{BusBooks, RecordBooks};
 use store::ring::{Books, Tally};
 
+use crate::diagnostics::DiagnosticCounts;
 use crate::inbox::Inbox;
 
 pub use before::ObservedBefore;
@@ -206,6 +207,7 @@ pub struct Status {
     observed: Mutex<Vec<BusObserved>>,
     before: Mutex<ObservedBefore>,
     names: Mutex<Names>,
+    diagnostics: Mutex<Vec<Option<DiagnosticCounts>>>,
     store: Mutex<StoreStatus>,
     uplink: Mutex<UplinkStatus>,
 }
@@ -238,6 +240,11 @@ impl Status {
     /// What observers counted that a reload has replaced. Who wants this and [`Self::observed`] takes that first.
     pub fn observed_before(&self) -> MutexGuard<'_, ObservedBefore> {
         lock(&self.before)
+    }
+
+    /// Diagnostic messages, by bus; `None` for a bus where they are not followed.
+    pub fn diagnostics(&self) -> MutexGuard<'_, Vec<Option<DiagnosticCounts>>> {
+        lock(&self.diagnostics)
     }
 
     /// The writer's part.

@@ -1,5 +1,6 @@
 //! The daemon's own metrics, through the `metrics` facade, brought up to date when they are asked for.
 
+mod diagnostics;
 mod observed;
 
 use std::sync::atomic::Ordering::Relaxed;
@@ -37,6 +38,7 @@ impl Telemetry {
         uplink(status);
         gauge!("process_resident_memory_bytes").set(resident_bytes() as f64);
         observed(status);
+        diagnostics::update(status);
         self.handle.run_upkeep();
         let mut text = self.handle.render();
         observed::by_message(status, &mut text);
@@ -46,6 +48,7 @@ impl Telemetry {
 
 fn describe() {
     observed::describe();
+    diagnostics::describe();
     describe_counter!(
         "ecu_daemon_frames_received_total",
         "Frames that the kernel or a recording had for the bus."

@@ -306,7 +306,7 @@ impl UplinkTask<'_> {
         let unreadable = answer.as_ref().err().map(ToString::to_string);
         match (&unreadable, &self.memory.unreadable) {
             (Some(error), before) if Some(error) == before.as_ref() => {
-                debug!(error, "the ring cannot be read")
+                debug!(error, "the ring cannot be read");
             }
             // A card that stays broken is reported once.
             (Some(error), _) => warn!(error, "the ring cannot be read; trying again with growing pauses"),

@@ -4,6 +4,7 @@ use std::fs;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use can_decode::isotp::{Channel, Channels};
 use can_decode::{Database, DecodeTable, Matching, dbc};
 use toml::Spanned;
 
@@ -20,6 +21,8 @@ pub struct Bus {
     pub table: DecodeTable,
     /// How they are observed.
     pub observe: Observe,
+    /// Which of its identifiers carry diagnostic messages; `None` where they are not followed.
+    pub diagnostics: Option<Channels>,
 }
 
 /// Where frames come from.
@@ -72,9 +75,11 @@ impl Check<'_> {
     }
 
     fn bus(&mut self, span: &Range<usize>, raw: raw::Bus) -> Bus {
-        let raw::Bus { kind, name, interface, fd, file, speed, dbc, matching, observe, e2e } = raw;
+        let raw::Bus { kind, name, interface, fd, file, speed, dbc, matching, observe, diagnostics, e2e } =
+            raw;
         let table = self.table(&dbc, matching);
         let observe = self.observe(observe, e2e, &table);
+        let diagnostics = diagnostics.and_then(|raw| self.diagnostics(raw));
         let (plain, source) = match kind {
             raw::BusKind::Socketcan => {
                 self.foreign(file.as_ref().map(Spanned::span), "file", "replay");
@@ -93,7 +98,7 @@ impl Check<'_> {
                 (plain, Source::Replay { file, interface, pace })
             }
         };
-        Bus { name: name.unwrap_or(plain), source, table, observe }
+        Bus { name: name.unwrap_or(plain), source, table, observe, diagnostics }
     }
 
     /// A key that only the other kind of bus has.
@@ -138,6 +143,26 @@ impl Check<'_> {
                 Pace::Times(times)
             }
         }
+    }
+
+    fn diagnostics(&mut self, raw: Spanned<raw::Diagnostics>) -> Option<Channels> {
+        let span = raw.span();
+        let raw::Diagnostics { legislated, channels } = raw.into_inner();
+        let legislated = legislated.unwrap_or(true);
+        let mut wrong = |text: String| {
+            self.fatal.push(self.file.problem(Some(span.clone()), format!("diagnostics: {text}")));
+        };
+        if !legislated && channels.is_empty() {
+            wrong("nothing is followed; name `channels`, or remove the key".to_owned());
+        }
+        let mut named: Vec<Channel> = Vec::with_capacity(channels.len());
+        for text in &channels {
+            match text.parse() {
+                Ok(channel) => named.push(channel),
+                Err(error) => wrong(format!("{text:?}: {error}")),
+            }
+        }
+        Channels::new(&named, legislated).map_err(|error| wrong(error.to_string())).ok()
     }
 
     fn table(&mut self, files: &[PathBuf], matching: raw::Matching) -> DecodeTable {

@@ -105,6 +105,9 @@ pub(super) struct Bus {
     pub(super) matching: Matching,
     #[serde(default)]
     pub(super) observe: Observe,
+    /// Absent: not followed.
+    #[serde(default)]
+    pub(super) diagnostics: Option<Spanned<Diagnostics>>,
     #[serde(default)]
     pub(super) e2e: Vec<Spanned<E2e>>,
 }
@@ -121,6 +124,13 @@ pub(super) enum BusKind {
 pub(super) struct Observe {
     pub(super) identifiers: Option<Spanned<u32>>,
     pub(super) by_message: Option<bool>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Diagnostics {
+    pub(super) legislated: Option<bool>,
+    pub(super) channels: Vec<String>,
 }
 
 /// How a message is protected. What is absent stays as the DBC file has it.

@@ -12,7 +12,7 @@ fn the_shipped_configuration_runs_as_it_is() {
     let (config, problems) = Config::parse("default", DEFAULT, Path::new(".")).unwrap();
     assert_eq!(problems, []);
     assert_eq!(config.buses.len(), 1);
-    assert!(config.uplink.is_none());
+    assert!(config.uplink.is_none() && config.buses[0].diagnostics.is_none());
     assert!(config.http.is_some_and(|address| address.ip().is_loopback()));
 }
 
@@ -29,7 +29,7 @@ fn every_key_that_the_shipped_configuration_shows_is_accepted() {
     let text = all.replace("<vehicle id>", "x").replace("password_file", "# password_file");
     let (config, problems) = Config::parse("all", &text, Path::new(".")).unwrap();
     assert_eq!(config.buses.len(), 2);
-    assert!(config.uplink.is_some() && config.log_socket.is_some());
+    assert!(config.uplink.is_some() && config.log_socket.is_some() && config.buses[0].diagnostics.is_some());
     let shown = problems.iter().map(ToString::to_string).collect::<String>();
     assert!(shown.contains("[[bus.e2e]] of message \"BRAKE\" is left out"), "it is read: {shown}");
 }
@@ -61,6 +61,18 @@ fn problems_name_file_line_and_remedy() {
         (
             "[[bus]]\nkind = \"replay\"\nfile = \"x\"\nobserve = { identifiers = 70000 }",
             "car.toml:4: error: out of range; allowed is 0 (off) to 65534",
+        ),
+        (
+            "[[bus]]\nkind = \"replay\"\nfile = \"x\"\ndiagnostics = { legislated = false }",
+            "car.toml:4: error: diagnostics: nothing is followed",
+        ),
+        (
+            "[[bus]]\nkind = \"replay\"\nfile = \"x\"\ndiagnostics = { channels = [\"7E0\"] }",
+            "car.toml:4: error: diagnostics: \"7E0\": ",
+        ),
+        (
+            "[[bus]]\nkind = \"replay\"\nfile = \"x\"\n\ndiagnostics = { channels = [\"100:101\", \"100:102\"] }",
+            "car.toml:5: error: diagnostics: 100 is named twice",
         ),
         (
             "[[bus]]\nkind = \"socketcan\"\ninterface = \"can0\"\n[[bus]]\nkind = \"socketcan\"\ninterface = \"can0\"",

@@ -150,7 +150,7 @@ fn config(broker: &str, folder: &Path) -> Config {
             };
             let (table, _) = DecodeTable::compile(&[database], Matching::Auto);
             let observe = Observe::of(&table);
-            Bus { name: (*name).to_owned(), source: Source::Drive, table, observe }
+            Bus { name: (*name).to_owned(), source: Source::Drive, table, observe, diagnostics: None }
         })
         .collect();
     config

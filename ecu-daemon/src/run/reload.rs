@@ -141,6 +141,7 @@ fn bus(bus: &Bus) -> String {
 }
 
 fn fixed(config: &Config) -> Vec<(&'static str, String)> {
+    let diagnostics: Vec<_> = config.buses.iter().map(|bus| &bus.diagnostics).collect();
     vec![
         ("[vehicle]", format!("{:?}", config.vehicle)),
         ("[store]", format!("{:?}", config.store)),
@@ -148,6 +149,7 @@ fn fixed(config: &Config) -> Vec<(&'static str, String)> {
         ("[uplink]", format!("{:?}", config.uplink)),
         ("[http]", format!("{:?}", config.http)),
         ("[logs]", format!("{:?}", config.log_socket)),
+        ("`diagnostics` of a bus", format!("{diagnostics:?}")),
     ]
 }
 

@@ -35,7 +35,8 @@ type Seen = Arc<Mutex<Vec<(String, Vec<u8>)>>>;
 fn run(config: &Path, address: SocketAddr) -> (Child, Child, Seen) {
     let port = address.port().to_string();
     let program = ["/usr/sbin/mosquitto", "mosquitto"].into_iter().find(|path| Path::new(path).exists());
-    let process = start(Command::new(program.unwrap_or("mosquitto")).arg("-c").arg(config));
+    let process =
+        start(Command::new(program.unwrap_or("mosquitto")).arg("-c").arg(config).stderr(Stdio::null()));
     until("the broker listens", || TcpStream::connect(address).is_ok());
     let mut subscriber = Command::new("mosquitto_sub");
     subscriber.args(["-V", "5", "-q", "1", "-t", "#", "-F", "%t %x", "-p", &port]);
