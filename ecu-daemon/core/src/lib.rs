@@ -7,6 +7,7 @@ pub mod books;
 pub mod catalog;
 pub mod collect;
 pub mod engine;
+pub mod logs;
 pub mod record;
 pub mod watch;
 
