@@ -8,6 +8,7 @@ pub mod catalog;
 pub mod clock;
 pub mod collect;
 pub mod engine;
+pub mod logs;
 pub mod record;
 pub mod span;
 pub mod watch;
