@@ -139,7 +139,7 @@ fn has_one_timeline(body: &[u8]) -> bool {
 #[test]
 fn times_of_batches_share_a_timeline_and_periods_have_their_own() {
     let frames = |step: &dyn Fn(i64) -> (usize, i64)| -> Vec<Made> {
-        (0..600).map(|row| step(row)).map(|(message, step)| (message, step, [None; 4])).collect()
+        (0..600).map(step).map(|(message, step)| (message, step, [None; 4])).collect()
     };
     let noise = |row: i64| (row.wrapping_mul(0x9E37_79B9_7F4A_7C15_u64 as i64) as u64 >> 40) as i64;
     let batches =
