@@ -1,6 +1,7 @@
 //! Recorded drives, decoded.
 
 use std::error::Error;
+use std::fmt::Write as _;
 use std::fs;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -74,9 +75,11 @@ fn made_up() -> String {
         speed = (speed + noise % 7).saturating_sub(3);
         let micros = frame * 10_000 + noise % 150;
         let (low, high) = (speed & 0xFF, speed >> 8 & 0xFF);
-        let (first, checksum) = (frame % 16 | u64::from(frame / 500 % 2 == 0) << 4, low * 7 + high + frame);
-        log += &format!(
-            "({}.{:06}) can0 123#{first:02X}{low:02X}{high:02X}00000000{:02X}\n",
+        let (first, checksum) =
+            ((frame % 16) | (u64::from(frame / 500 % 2 == 0) << 4), low * 7 + high + frame);
+        let _ = writeln!(
+            log,
+            "({}.{:06}) can0 123#{first:02X}{low:02X}{high:02X}00000000{:02X}",
             1_767_225_600 + micros / 1_000_000,
             micros % 1_000_000,
             checksum & 0xFF
