@@ -62,7 +62,7 @@ impl Default for Patience {
         Self {
             first_within: seconds(5),
             spread: seconds(30),
-            first: seconds(10),
+            first: seconds(30),
             cap: seconds(120),
             lasting: seconds(600),
             connect_within: seconds(30),
@@ -286,7 +286,7 @@ mod tests {
             link.lost(at(1000), Failure::Passing);
             pauses.push(link.wake_at().unwrap().saturating_sub(at(1000)));
         }
-        let bounds = [10, 20, 40, 80, 120, 120, 120];
+        let bounds = [30, 60, 120, 120, 120, 120, 120];
         for (pause, bound) in pauses.iter().zip(bounds) {
             assert!((at(bound) / 2..=at(bound)).contains(pause), "{pauses:?}");
         }
