@@ -6,6 +6,8 @@
 //! engine    decode, collect, seal ──blocks, Inbox bounded in bytes────────▶ writer
 //! writer    the ring's only owner ──leases, one request at a time────────▶ async
 //! async     uplink               ──acknowledgements──────────────────────▶ writer
+//! async     reload               ──a new schema, one request──────────────▶ writer
+//! async     reload               ──schemas, watch channel────────────────▶ uplink
 //! async     reload               ──other tables, channel of one──────────▶ engine
 //! async     control socket       ──pages of the ring, one request at a time▶ writer
 //! async     http                 ◀──Status, counters─────────────────────  all

@@ -111,6 +111,8 @@ pub struct StoreStatus {
     pub failures: u64,
     /// Why the last commit failed; `None` when it did not.
     pub error: Option<String>,
+    /// Why the schema is not stored, while it is not.
+    pub schema_error: Option<String>,
     /// A damaged file that was set aside at start.
     pub quarantined: Option<String>,
 }
@@ -275,9 +277,14 @@ impl Status {
                 reasons.push(format!("bus {name} is not open"));
             }
         }
-        if let Some(error) = &self.store().error {
+        let store = self.store();
+        if let Some(error) = &store.error {
             reasons.push(format!("blocks cannot be stored: {error}"));
         }
+        if let Some(error) = &store.schema_error {
+            reasons.push(format!("the schema cannot be stored: {error}"));
+        }
+        drop(store);
         if let Some(error) = &self.uplink().unreadable {
             reasons.push(format!("blocks cannot be sent: {error}"));
         }

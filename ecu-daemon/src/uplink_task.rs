@@ -140,7 +140,7 @@ impl UplinkTask<'_> {
                 self.announce(publisher);
             }
             let paused = refused_until.is_some() || unread_until.is_some();
-            if connected && more && !paused && self.may_send(publisher) {
+            if connected && more && !paused && publisher.has_room() {
                 match self.send_next(publisher).await {
                     Sent::Batch | Sent::Later => {
                         read_again.reset();
@@ -239,7 +239,7 @@ impl UplinkTask<'_> {
         self.memory.announcements.begin(session_present);
     }
 
-    /// Publishes what is to be known before blocks are, as far as there is room.
+    /// Publishes what is to be known before blocks are, as far as there is room: where there is room left, all of it.
     fn announce(&mut self, publisher: &mut Publisher<Parcel>) {
         let schemas = self.schemas.borrow_and_update().clone();
         let announcements = &mut self.memory.announcements;
@@ -262,16 +262,11 @@ impl UplinkTask<'_> {
         }
     }
 
-    /// Whether blocks may be published: everything that they refer to has been.
-    fn may_send(&self, publisher: &Publisher<Parcel>) -> bool {
-        self.memory.announcements.is_empty() && publisher.has_room()
-    }
-
     async fn send_next(&mut self, publisher: &mut Publisher<Parcel>) -> Sent {
         let Some(leased) = self.lease().await else { return Sent::Unreadable };
         // A reload may have come between: a schema is announced here before it is in use, and goes before its blocks.
         self.announce(publisher);
-        if !self.may_send(publisher) {
+        if !publisher.has_room() {
             self.inbox.ask(Request::Release(leased.into_iter().map(|block| block.lease).collect()));
             return Sent::Later;
         }

@@ -44,6 +44,7 @@ pub struct Writer<'a> {
     ending_at: Option<Instant>,
     /// What the blocks refer to first, while it is not on the card.
     schema: Option<(SchemaHash, SealedBlock)>,
+    schema_tried_at: Option<Instant>,
     /// Set once the last block is in the ring, or given up.
     complete: &'a AtomicBool,
 }
@@ -70,6 +71,7 @@ impl<'a> Writer<'a> {
             failed_at: None,
             ending_at: None,
             schema: None,
+            schema_tried_at: None,
             complete,
         };
         // Without the kernel's word the ring's time goes on where it was: ages then lack what this boot has run so far.
@@ -81,20 +83,35 @@ impl<'a> Writer<'a> {
         writer
     }
 
-    /// Keeps the schema that the first blocks refer to: on the card now, or, where that fails, before any of them.
+    /// Keeps the schema that the first blocks refer to: on the card now, or, where that fails, before any of them, as soon
+    /// as the card takes anything.
     pub fn put_first_schema(&mut self, hash: SchemaHash, block: SealedBlock) {
         self.schema = Some((hash, block));
-        if let Err(error) = self.put_schema() {
-            self.failed(&error, false);
-        }
+        self.put_schema();
     }
 
-    fn put_schema(&mut self) -> Result<(), RingError> {
-        if let Some((hash, block)) = &self.schema {
-            self.ring.put_schema(*hash, block)?;
-            self.schema = None;
+    /// A ring that is full of blocks may have no room for it. Blocks are stored all the same then: the broker gets the
+    /// schema from memory, and recording goes on.
+    fn put_schema(&mut self) {
+        let Some((hash, block)) = &self.schema else { return };
+        // Always before blocks; without any there is no hurry.
+        let was_tried = self.schema_tried_at.is_some_and(|at| at.elapsed() < RETRY_AFTER);
+        if was_tried && self.pending.is_empty() {
+            return;
         }
-        Ok(())
+        let error = self.ring.put_schema(*hash, block).err().map(|error| error.to_string());
+        match &error {
+            Some(error) if self.schema_tried_at.is_none() => {
+                error!(
+                    error,
+                    "the schema is not stored; until it is, `query` will not know the signals' names"
+                );
+            }
+            Some(error) => debug!(error, "the schema is not stored"),
+            None => self.schema = None,
+        }
+        self.schema_tried_at = Some(Instant::now());
+        self.status.store().schema_error = error;
     }
 
     /// Runs until it is told to close.
@@ -199,13 +216,11 @@ impl<'a> Writer<'a> {
         if self.pending.is_empty() || last {
             self.pending.extend(self.inbox.take_blocks());
         }
-        if self.pending.is_empty() && self.acked.is_empty() && self.schema.is_none() {
+        self.put_schema();
+        if self.pending.is_empty() && self.acked.is_empty() {
             return;
         }
-        let commit = self
-            .put_schema()
-            .and_then(|()| self.ring.commit(&self.pending, &mut self.acked, clock::boot().0));
-        match commit {
+        match self.ring.commit(&self.pending, &mut self.acked, clock::boot().0) {
             Ok(committed) => {
                 self.pending.clear();
                 self.inbox.stored();
@@ -226,7 +241,6 @@ impl<'a> Writer<'a> {
     fn failed(&mut self, error: &RingError, last: bool) {
         let (blocks, records) = (self.pending.len(), self.pending_tally().records);
         let what = match (blocks, last) {
-            (0, _) if self.schema.is_some() => "the schema is not stored; it is tried again",
             (0, _) => "acknowledgements not stored; what they are for is sent again after a restart",
             (_, true) => "blocks lost: the ring did not take them before the end",
             (_, false) => "blocks not stored; they stay in memory and are tried again",

@@ -8,6 +8,8 @@ use std::fs;
 use std::path::Path;
 
 use daemon::{Card, Daemon, query};
+use store::block::{Body, BootId, Class, Kind, SchemaHash, Sealer};
+use store::ring::RingFile;
 
 const FRAMES: u16 = 300;
 const DBC: &str =
@@ -108,4 +110,53 @@ fn the_first_schema_is_stored_before_its_blocks_whenever_the_card_is_well() {
     let rows = query(folder, "SPEED.Speed");
     let of = |unit: &str| rows.iter().filter(|row| row["unit"] == unit).count();
     assert_eq!((of("km/h"), of("m/s")), (FRAMES.into(), FRAMES.into()));
+}
+
+/// Schemas lie beside the blocks, and nobody throws them out.
+#[test]
+fn a_ring_without_room_for_the_schema_goes_on_taking_blocks() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    prepare(folder, "\"max\"");
+    fill(&folder.join("ring.db"));
+    let config = fs::read_to_string(folder.join("car.toml")).unwrap();
+    fs::write(folder.join("car.toml"), config.replace("[store]", "[store]\nmax_bytes = \"16 MiB\"")).unwrap();
+    let mut daemon = Daemon::start(folder, &[], Card::Whole);
+    let all = u64::from(FRAMES);
+    daemon.until("everything is stored", |daemon| {
+        daemon.metric("ecu_daemon_writer_stored_records_total ") == Some(all)
+    });
+    let ready = daemon.page("/healthz/ready").unwrap();
+    assert!(ready.contains("the schema cannot be stored") && !ready.contains("blocks cannot"), "{ready}");
+    let log = daemon.stop();
+    assert!(log.contains("books_balanced=true") && log.contains("database or disk is full"), "{log}");
+}
+
+/// Makes a ring that is full of blocks and schemas.
+fn fill(path: &Path) {
+    let mut ring = RingFile::open(path, 16 << 20).unwrap();
+    let mut sealer = Sealer::new(BootId::default(), 1, 1).unwrap();
+    let mut random = 1_u64;
+    let mut seal = |kind, len| {
+        // What zstd cannot make smaller.
+        sealer.body.extend((0..len).map(|_| {
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            (random >> 56) as u8
+        }));
+        let (class, schema) = (Class::Live, SchemaHash::default());
+        sealer.seal(Body { kind, class, schema, count: 1, span_ns: (0, 0), sealed_boot_ns: 0 }).unwrap()
+    };
+    for _ in 0..200 {
+        ring.commit(&[seal(Kind::Logs, 60_000)], &mut Vec::new(), 0).unwrap();
+    }
+    // Down to the last page that one of the service's own size would take.
+    for len in [40_000, 4_000, 100] {
+        let put = |n: u8, ring: &mut RingFile, block| ring.put_schema(SchemaHash([n; 16]), &block);
+        let first = if len == 100 { 200 } else { len / 400 };
+        assert!(
+            (first..first + 55).any(|n| put(n as u8, &mut ring, seal(Kind::Schema, len)).is_err()),
+            "{len}"
+        );
+    }
+    ring.close().unwrap();
 }

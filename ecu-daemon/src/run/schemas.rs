@@ -15,7 +15,7 @@ use crate::status::Names;
 pub struct Schemas(Arc<[(SchemaHash, SealedBlock)]>);
 
 impl Schemas {
-    /// Most schemas of one run. One takes about a fifth of its DBC files; whoever changes them more often than this on one
+    /// Most schemas of one run. One takes about an eighth of its DBC files; whoever changes them more often than this on one
     /// drive can restart.
     pub const MAX: usize = 16;
 
