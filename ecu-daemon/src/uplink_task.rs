@@ -2,12 +2,13 @@
 
 mod announcements;
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering::Acquire};
 use std::time::{Duration, Instant};
 
-use store::block::SchemaHash;
+use store::block::{BlockHeader, SchemaHash};
 use store::ring::{Lease, Leased};
 use tokio::sync::{Notify, oneshot, watch};
 use tracing::{debug, info, warn};
@@ -75,6 +76,8 @@ pub struct Memory {
     /// Whether this process had a session with the broker before.
     had_session: bool,
     announcements: Announcements,
+    /// Schemas of earlier runs that are to be announced, each as a block.
+    older: BTreeMap<SchemaHash, Vec<u8>>,
     /// Why the ring could not be read, while it cannot.
     unreadable: Option<String>,
 }
@@ -253,8 +256,9 @@ impl UplinkTask<'_> {
                     (topic, self.status_text("online"), Parcel::Status)
                 }
                 Announcement::Schema(hash) => {
-                    let Some(block) = schemas.find(hash) else { continue };
-                    (self.config.prefix.schema(hash), block.bytes().to_vec(), Parcel::Schema(hash))
+                    let block = schemas.find(hash).map(|block| block.bytes().to_vec());
+                    let Some(block) = block.or_else(|| self.memory.older.remove(&hash)) else { continue };
+                    (self.config.prefix.schema(hash), block, Parcel::Schema(hash))
                 }
             };
             // Where there is room and it is not taken the connection is going; the next one begins anew.
@@ -264,6 +268,7 @@ impl UplinkTask<'_> {
 
     async fn send_next(&mut self, publisher: &mut Publisher<Parcel>) -> Sent {
         let Some(leased) = self.lease().await else { return Sent::Unreadable };
+        self.recall_schemas(&leased).await;
         // A reload may have come between: a schema is announced here before it is in use, and goes before its blocks.
         self.announce(publisher);
         if !publisher.has_room() {
@@ -289,6 +294,31 @@ impl UplinkTask<'_> {
                 Sent::Nothing
             }
             Err(_) => Sent::Nothing,
+        }
+    }
+
+    /// Looks up what the blocks of earlier runs refer to: the broker may never have heard of it, or have forgotten it.
+    async fn recall_schemas(&mut self, leased: &[Leased]) {
+        for block in leased {
+            let Ok((BlockHeader { schema: hash, .. }, _)) = BlockHeader::read(&block.bytes) else { continue };
+            let is_known = self.memory.announcements.has(hash) || self.schemas.borrow().find(hash).is_some();
+            if is_known || hash == SchemaHash::default() {
+                continue;
+            }
+            let (reply, answer) = oneshot::channel();
+            self.inbox.ask(Request::SchemaBlock(hash, reply));
+            match answer.await {
+                Ok(Ok(Some(bytes))) => {
+                    self.memory.older.insert(hash, bytes);
+                    self.memory.announcements.add([hash]);
+                }
+                Ok(Ok(None)) => {
+                    warn!(schema = %hash, "the ring has blocks whose schema it does not have; a gateway may know it");
+                    self.memory.announcements.give_up(hash);
+                }
+                // The next lease says the same and is reported; a writer that is gone is a service that ends.
+                Ok(Err(_)) | Err(_) => {}
+            }
         }
     }
 

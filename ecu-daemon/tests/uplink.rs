@@ -99,6 +99,34 @@ fn every_block_comes_after_its_schema_whatever_is_reloaded_or_forgotten() {
     assert!(log.contains("books_balanced=true"), "{log}");
 }
 
+/// Without a link, and with other DBC files after it, the ring is all that knows what its blocks refer to.
+#[test]
+fn what_was_recorded_offline_under_other_dbc_files_is_understood() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let broker = Broker::start(folder);
+    prepare(folder, &broker);
+    let online = fs::read_to_string(folder.join("car.toml")).unwrap();
+    let (head, tail) = (online.split_once("[uplink]").unwrap().0, online.split_once("[[bus]]").unwrap().1);
+    fs::write(folder.join("car.toml"), format!("{head}[[bus]]{tail}speed = \"max\"\n")).unwrap();
+    for unit in ["km/h", "mph"] {
+        fs::write(folder.join("car.dbc"), DBC.replace("km/h", unit)).unwrap();
+        let (status, log) = Daemon::start(folder, &["--drain"], Card::Whole).end();
+        assert!(status.success(), "{log}");
+    }
+
+    let counters = gateway(&broker);
+    until("the gateway is connected", || counters.connected.get());
+    fs::write(folder.join("car.toml"), online).unwrap();
+    fs::write(folder.join("car.dbc"), DBC.replace("km/h", "m/s")).unwrap();
+    let mut daemon = Daemon::start(folder, &[], Card::Whole);
+    until("all samples are at the gateway", || counters.samples.get() == 3 * FRAMES);
+    assert_eq!(counters.refused_total(), 0);
+    let blocks = broker.blocks("car");
+    assert!(blocks.iter().all(|(_, has_schema)| *has_schema), "{blocks:?}");
+    daemon.stop();
+}
+
 fn sealed(kind: Kind, count: u32, text: &[u8]) -> SealedBlock {
     let mut sealer = Sealer::new(BootId::default(), 1, 3).unwrap();
     sealer.body.extend_from_slice(text);
@@ -138,6 +166,7 @@ fn write(mut ring: RingFile, failures: usize, threads: &Threads) -> Vec<Instant>
                     threads.complete.store(true, Ordering::Release);
                     threads.stored.notify_one();
                 }
+                Request::SchemaBlock(_, reply) => drop(reply.send(ring.schema_block(SchemaHash::default()))),
                 Request::Close => return asked,
                 request => panic!("{request:?}"),
             }

@@ -254,6 +254,34 @@ fn a_stopped_ring_can_be_read() {
     assert!(reader.schema(SchemaHash([1; 16])).unwrap().is_none());
 }
 
+#[test]
+fn schemas_go_with_the_last_block_that_refers_to_them() {
+    let mut bench = Bench::new();
+    let [unused, used, present] = [1, 2, 3].map(|n| SchemaHash([n; 16]));
+    let schema = bench.block(Class::Critical, 10);
+    let mut ring = bench.open(ROOMY);
+    for hash in [unused, used] {
+        ring.put_schema(hash, &schema).unwrap();
+    }
+    bench.sealer.body.push(1);
+    let body = Body {
+        kind: Kind::Samples,
+        class: Class::Live,
+        schema: used,
+        count: 1,
+        span_ns: (0, 1),
+        sealed_boot_ns: 0,
+    };
+    let block = bench.sealer.seal(body).unwrap();
+    store(&mut ring, &[block]);
+    let kept = |ring: &RingFile, hash| ring.schema_block(hash).unwrap().is_some();
+    assert!(kept(&ring, unused), "a block that refers to it may be under way");
+    ring.close().unwrap();
+    let mut ring = bench.open(ROOMY);
+    ring.put_schema(present, &schema).unwrap();
+    assert_eq!([unused, used, present].map(|hash| kept(&ring, hash)), [false, true, true]);
+}
+
 #[derive(Clone, Debug)]
 enum Step {
     Store(u8, usize),

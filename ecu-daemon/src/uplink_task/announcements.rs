@@ -44,6 +44,16 @@ impl Announcements {
         }
     }
 
+    /// Whether it was said in this connection, or need not be.
+    pub(super) fn has(&self, hash: SchemaHash) -> bool {
+        self.said.contains(&hash)
+    }
+
+    /// Nobody has it: it is not looked for again in this connection.
+    pub(super) fn give_up(&mut self, hash: SchemaHash) {
+        self.said.push(hash);
+    }
+
     /// The next one, to be published now.
     pub(super) fn next(&mut self) -> Option<Announcement> {
         self.queue.pop_front()

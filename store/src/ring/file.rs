@@ -181,7 +181,13 @@ impl RingFile {
     pub fn put_schema(&mut self, hash: SchemaHash, block: &SealedBlock) -> Result<(), RingError> {
         self.attach()?;
         self.settle();
-        let put = self.connection().and_then(|connection| insert_schema(connection, hash, block));
+        let is_first = self.schema.is_none();
+        let put = self.connection().and_then(|connection| {
+            if is_first {
+                forget_schemas(connection, hash)?;
+            }
+            insert_schema(connection, hash, block)
+        });
         put.map_err(|source| self.failed(source))?;
         self.schema = Some((hash, block.clone()));
         Ok(())
@@ -313,6 +319,12 @@ impl RingFile {
         }
         error
     }
+}
+
+/// Removes the schemas of earlier runs that no block refers to any more. Later in a run there may be blocks on their way.
+fn forget_schemas(connection: &Connection, except: SchemaHash) -> rusqlite::Result<()> {
+    let unused = "DELETE FROM schema WHERE hash != ?1 AND hash NOT IN (SELECT schema FROM block)";
+    connection.execute(unused, [except.0]).map(drop)
 }
 
 pub(super) fn insert_schema(
