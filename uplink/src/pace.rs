@@ -35,6 +35,8 @@ pub struct Stamp {
     bytes: u64,
     delivered: u64,
     delivered_at: Duration,
+    /// When what was acknowledged last had been sent: acknowledgements that come in a bunch must not look fast.
+    first_sent_at: Duration,
     idle: bool,
     alone: bool,
 }
@@ -52,6 +54,8 @@ pub struct Pace {
     /// Bytes acknowledged on this connection, and when last.
     delivered: u64,
     delivered_at: Duration,
+    /// When the last acknowledged packet had been sent.
+    first_sent_at: Duration,
     /// Samples taken up to this many delivered bytes had too little to send.
     idle_until: u64,
     round_ends: u64,
@@ -74,6 +78,7 @@ impl Default for Pace {
         Self {
             delivered: 0,
             delivered_at: Duration::ZERO,
+            first_sent_at: Duration::ZERO,
             idle_until: 0,
             round_ends: 0,
             rates: VecDeque::from([0.0]),
@@ -91,13 +96,14 @@ impl Pace {
     /// Something is sent while `under_way` bytes already are.
     pub const fn sent(&mut self, now: Duration, bytes: u64, under_way: u64) -> Stamp {
         if under_way == 0 {
-            self.delivered_at = now;
+            (self.delivered_at, self.first_sent_at) = (now, now);
         }
         Stamp {
             sent_at: now,
             bytes,
             delivered: self.delivered,
             delivered_at: self.delivered_at,
+            first_sent_at: self.first_sent_at,
             idle: self.idle_until > self.delivered,
             alone: under_way == 0,
         }
@@ -111,13 +117,14 @@ impl Pace {
     /// It was acknowledged. Gives its round trip.
     pub fn acked(&mut self, now: Duration, stamp: Stamp) -> Duration {
         self.delivered += stamp.bytes;
-        self.delivered_at = now;
+        (self.delivered_at, self.first_sent_at) = (now, stamp.sent_at);
         let rtt = now.saturating_sub(stamp.sent_at);
         self.round_trip(now, rtt, stamp.alone);
         if stamp.delivered >= self.round_ends {
             self.round();
         }
-        let span = now.saturating_sub(stamp.delivered_at).max(Duration::from_millis(1));
+        let sending = stamp.sent_at.saturating_sub(stamp.first_sent_at);
+        let span = now.saturating_sub(stamp.delivered_at).max(sending).max(Duration::from_millis(1));
         let rate = (self.delivered - stamp.delivered) as f64 / span.as_secs_f64();
         if let Some(best) = self.rates.back_mut()
             && (!stamp.idle || rate > *best)

@@ -202,6 +202,11 @@ impl<T> Session<T> {
         taken
     }
 
+    fn put_back(&mut self, class: Class, at: usize, blocks: Vec<Offer<T>>) {
+        let ready = &mut self.ready[class as usize];
+        blocks.into_iter().rev().for_each(|offer| ready.insert(at.min(ready.len()), offer));
+    }
+
     /// Sends one packet, or gives the time at which the budget may allow it.
     fn send(&mut self, now: Duration, class: Class, actions: &mut Vec<Action<T>>) -> Option<Duration> {
         let at = self.sendable(class)?;
@@ -210,13 +215,20 @@ impl<T> Session<T> {
         let bytes =
             self.settings.packet_bytes(blocks.iter().map(|offer| offer.bytes), class, expiry.is_some());
         let wire_bytes = self.settings.wire.publish(bytes);
+        if class != Class::Critical
+            && !self.flight.is_empty()
+            && self.bytes_under_way() + bytes > self.pace.window() + self.pace.batch_bytes()
+        {
+            // A block may be larger than a batch should be: it waits for the next acknowledgement.
+            self.put_back(class, at, blocks);
+            return Some(now + Duration::from_secs(60));
+        }
         // All that is under way may have to be sent twice more, and must still fit.
         let risk = 2 * (wire_bytes + self.flight.values().map(|flying| flying.wire_bytes).sum::<u64>());
         match self.budget.permit(class, wire_bytes, risk) {
             Permit::Granted => {}
             wait => {
-                let ready = &mut self.ready[class as usize];
-                blocks.into_iter().rev().for_each(|offer| ready.insert(at.min(ready.len()), offer));
+                self.put_back(class, at, blocks);
                 return match wait {
                     Permit::After(wait) => Some(now + wait),
                     Permit::Save(bytes) => {
