@@ -119,7 +119,7 @@ struct Threads {
 fn write(mut ring: RingFile, failures: usize, threads: &Threads) -> Vec<Instant> {
     let mut asked = Vec::new();
     loop {
-        for request in threads.inbox.wait(Duration::from_millis(50)).requests {
+        for request in threads.inbox.wait(Duration::from_millis(50), Duration::from_millis(50)).requests {
             match request {
                 Request::Lease(bytes_max, blocks_max, reply) => {
                     let answer = if asked.len() < failures {
@@ -138,6 +138,7 @@ fn write(mut ring: RingFile, failures: usize, threads: &Threads) -> Vec<Instant>
                     threads.complete.store(true, Ordering::Release);
                     threads.stored.notify_one();
                 }
+                Request::Session(_, reply) => reply.send(false).unwrap(),
                 Request::Close => return asked,
                 request => panic!("{request:?}"),
             }
