@@ -2,6 +2,7 @@
 
 use std::io;
 use std::str::FromStr;
+use std::time::Duration;
 
 use can_decode::{BootNanos, RealtimeNanos};
 use rustix::time::{ClockId, clock_gettime};
@@ -17,6 +18,16 @@ pub fn boot() -> BootNanos {
 pub fn realtime() -> RealtimeNanos {
     let now = clock_gettime(ClockId::Realtime);
     RealtimeNanos::from_timespec(now.tv_sec, now.tv_nsec)
+}
+
+/// How long this process has been running (proc(5), stat, `starttime`), to a hundredth of a second; `None` where /proc
+/// does not tell.
+pub fn running() -> Option<Duration> {
+    let text = std::fs::read_to_string("/proc/self/stat").ok()?;
+    // The second field may have blanks and brackets in it.
+    let ticks: i128 = text.rsplit_once(')')?.1.split_ascii_whitespace().nth(19)?.parse().ok()?;
+    let started = ticks * 1_000_000_000 / i128::from(rustix::param::clock_ticks_per_second());
+    u64::try_from(i128::from(boot().0) - started).ok().map(Duration::from_nanos)
 }
 
 /// The kernel's name for this boot.

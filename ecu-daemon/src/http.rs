@@ -108,7 +108,7 @@ fn answer(request: &Request<Incoming>, telemetry: &Telemetry, status: &Status) -
         "/healthz" | "/healthz/ready" => {
             let reasons = status.not_ready();
             let code = if reasons.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-            let body = serde_json::json!({ "ready": reasons.is_empty(), "reasons": reasons });
+            let body = serde_json::json!({ "ready": reasons.is_empty(), "reasons": reasons, "notes": status.notes() });
             reply(code, "application/json", format!("{body}\n"))
         }
         _ => reply(

@@ -23,7 +23,10 @@ pub enum Request {
     Acked(Vec<Lease>),
     /// They were not acknowledged.
     Release(Vec<Lease>),
-    /// The broker lost its memory: offer again what it acknowledged since this `CLOCK_BOOTTIME`, nanoseconds.
+    /// There is a session with this broker. Say whether there was one before, maybe with another process.
+    Session(String, oneshot::Sender<bool>),
+    /// The broker lost its memory: offer again what it acknowledged since this `CLOCK_BOOTTIME`, nanoseconds, or for as
+    /// long before its last acknowledgement.
     Reoffer(i64),
     /// Keep this schema, and say when it is on the card: blocks that refer to it come only then.
     Schema(SchemaHash, SealedBlock, oneshot::Sender<Result<(), RingError>>),
@@ -103,13 +106,15 @@ impl Inbox {
         self.room.notify_all();
     }
 
-    /// Waits until there is a request, an urgent block, the end, or `deadline` after the oldest block came; then says
-    /// what there is and takes the requests. Blocks stay until [`Self::take_blocks`].
-    pub fn wait(&self, deadline: Duration) -> Taken {
+    /// Waits until there is a request, an urgent block, the end, or `deadline` after the oldest block came, and for no
+    /// longer than `patience`; then says what there is and takes the requests. Blocks stay until [`Self::take_blocks`].
+    pub fn wait(&self, deadline: Duration, patience: Duration) -> Taken {
+        let began = Instant::now();
         let mut state = self.state();
         loop {
             let urgent = state.blocks.iter().any(|block| block.header().class == Class::Critical);
-            let left = state.oldest.map_or(deadline, |oldest| deadline.saturating_sub(oldest.elapsed()));
+            let due = state.oldest.map_or(deadline, |oldest| deadline.saturating_sub(oldest.elapsed()));
+            let left = due.min(patience.saturating_sub(began.elapsed()));
             if !state.requests.is_empty() || urgent || state.finished || left.is_zero() {
                 let (oldest, finished) = (state.oldest, state.finished);
                 let requests = std::mem::take(&mut state.requests);
@@ -228,7 +233,9 @@ mod tests {
                 inbox.finish();
             });
             let mut taken = 0;
-            while !(inbox.wait(Duration::from_millis(5)).finished && inbox.tallies().1.blocks == 0) {
+            while !(inbox.wait(Duration::from_millis(5), Duration::from_millis(5)).finished
+                && inbox.tallies().1.blocks == 0)
+            {
                 let blocks = inbox.take_blocks();
                 assert!(blocks.len() <= 5, "{} blocks beyond the bound", blocks.len());
                 taken += blocks.len();
@@ -246,9 +253,12 @@ mod tests {
         inbox.push(block(Class::Live, 10, &mut sealer), false);
         let long = Duration::from_secs(3600);
         inbox.push(block(Class::Critical, 10, &mut sealer), false);
-        assert!(inbox.wait(long).urgent);
+        assert!(inbox.wait(long, long).urgent);
         inbox.take_blocks();
         inbox.ask(Request::Release(Vec::new()));
-        assert_eq!(inbox.wait(long).requests.len(), 1);
+        assert_eq!(inbox.wait(long, long).requests.len(), 1);
+        inbox.push(block(Class::Live, 10, &mut sealer), false);
+        let taken = inbox.wait(long, Duration::from_millis(1));
+        assert!(taken.oldest.is_some() && taken.requests.is_empty(), "patience ends before a block is due");
     }
 }

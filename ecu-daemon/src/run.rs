@@ -31,7 +31,7 @@ use ecu_core::catalog::TooManyMessages;
 use ecu_core::{Catalog, Engine, FrameRecord};
 use heapless::spsc::Queue;
 use store::block::{SchemaHash, SealedBlock, Sealer};
-use store::ring::{RingError, RingFile, Tally, open_or_quarantine};
+use store::ring::{RingError, RingFile, Tally, open_or_quarantine_with};
 use tokio::sync::{Notify, watch};
 use tracing::{error, info};
 
@@ -137,7 +137,8 @@ pub fn run(service: Service, status: Arc<Status>, stop: Arc<Stop>) -> Result<(),
         &shared.status,
         &shared.stored,
         &shared.complete,
-        config.store.commit_after,
+        &config.store,
+        config.blocks.limits.seal_after_ns,
     );
     writer.put_first_schema(schema.0, schema.1.clone());
     say_hello(&config, &shared.status);
@@ -227,10 +228,10 @@ fn complete(status: &Status) -> Result<(), RunError> {
 
 /// The ring; one that is damaged is set aside, which is said.
 fn open_ring(config: &Config, status: &Status) -> Result<RingFile, RunError> {
-    let (ring, aside) = open_or_quarantine(&config.store.path, config.store.bytes_max)?;
+    let (ring, aside) = open_or_quarantine_with(&config.store.path, config.store.retention)?;
     if let Some(aside) = aside {
         error!(reason = aside.reason, "the ring file was damaged; it is now {}", aside.path.display());
-        status.store().quarantined = Some(aside.path.display().to_string());
+        status.store().salvage.set_aside(&aside);
     }
     Ok(ring)
 }
@@ -244,7 +245,7 @@ fn say_hello(config: &Config, status: &Status) {
         buses = config.buses.len(),
         messages,
         ring = %config.store.path.display(),
-        loss_window = ?(seal_after + config.store.commit_after),
+        loss_window = ?(seal_after + config.store.commit_after_max()),
         "started"
     );
 }

@@ -2,20 +2,23 @@
 
 mod before;
 mod observed;
+mod ring;
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
 
 use can_decode::MessageIndex;
 use ecu_core::{BusBooks, RecordBooks};
-use store::ring::{Books, Tally};
+use store::ring::{Books, Preserved, Tally};
 
 use crate::diagnostics::DiagnosticCounts;
 use crate::inbox::Inbox;
 
 pub use before::ObservedBefore;
 pub use observed::{BusObserved, IdObserved, Rhythm};
+pub use ring::{CardStatus, SalvageStatus};
 
 /// Counters of one bus that the capture thread keeps.
 #[derive(Debug, Default)]
@@ -113,8 +116,16 @@ pub struct StoreStatus {
     pub error: Option<String>,
     /// Why the schema is not stored, while it is not.
     pub schema_error: Option<String>,
-    /// A damaged file that was set aside at start.
-    pub quarantined: Option<String>,
+    /// Files that were set aside.
+    pub salvage: SalvageStatus,
+    /// What the ring does to its card.
+    pub card: CardStatus,
+    /// What was preserved around fault events.
+    pub preserved: Preserved,
+    /// Fault events without a window of their own.
+    pub preserve_skipped: u64,
+    /// From the start of the process to the first record on the card; `None` until then.
+    pub first_stored_after: Option<Duration>,
 }
 
 impl StoreStatus {
@@ -289,6 +300,11 @@ impl Status {
             reasons.push(format!("blocks cannot be sent: {error}"));
         }
         reasons
+    }
+
+    /// What was lost or set aside and does not keep the service from doing its job, in words.
+    pub fn notes(&self) -> Vec<String> {
+        self.store().salvage.in_words()
     }
 
     /// Whether, at rest, everything that came in is somewhere: frames by bus, records by kind, blocks by class.

@@ -2,6 +2,7 @@
 
 mod diagnostics;
 mod observed;
+mod ring;
 
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -49,6 +50,7 @@ impl Telemetry {
 fn describe() {
     observed::describe();
     diagnostics::describe();
+    ring::describe();
     describe_counter!(
         "ecu_daemon_frames_received_total",
         "Frames that the kernel or a recording had for the bus."
@@ -67,7 +69,7 @@ fn describe() {
     describe_counter!("ecu_daemon_blocks_sealed_bytes_total", "Their bytes.");
     describe_counter!(
         "ecu_daemon_ring_records_total",
-        "Records in the ring's books since the file was made: sealed = acked + waiting + evicted."
+        "Records in the ring's books since the file was made: sealed + salvaged = acked + waiting + evicted."
     );
     describe_gauge!("ecu_daemon_ring_waiting_records", "Records in the ring that are not acknowledged.");
     describe_gauge!("ecu_daemon_ring_waiting_blocks", "Blocks in the ring that are not acknowledged.");
@@ -170,6 +172,7 @@ fn store(status: &Status) {
             counter!("ecu_daemon_ring_records_total", "class" => class, "state" => state).absolute(value);
         };
         ring("sealed", books.sealed.records);
+        ring("salvaged", books.salvaged.records);
         ring("acked", books.acked.records);
         for (reason, tally) in EvictReason::ALL.iter().zip(books.evicted) {
             ring(reason.state_name(), tally.records);
@@ -177,6 +180,7 @@ fn store(status: &Status) {
         gauge!("ecu_daemon_ring_waiting_records", "class" => class).set(books.waiting.records as f64);
         gauge!("ecu_daemon_ring_waiting_blocks", "class" => class).set(books.waiting.blocks as f64);
     }
+    ring::update(&store);
     gauge!("ecu_daemon_ring_bytes").set(store.fill.0 as f64);
     gauge!("ecu_daemon_ring_bytes_max").set(store.fill.1 as f64);
     counter!("ecu_daemon_ring_commit_failures_total").absolute(store.failures);

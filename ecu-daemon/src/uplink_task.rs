@@ -73,7 +73,7 @@ pub struct UplinkTask<'a> {
 /// What the task knows of broker and ring, from one connection to the next.
 #[derive(Default)]
 pub struct Memory {
-    /// Whether this process had a session with the broker before.
+    /// Whether there was a session with the broker before; not known before the first connection.
     had_session: bool,
     announcements: Announcements,
     /// Schemas of earlier runs that are to be announced, each as a block.
@@ -170,7 +170,7 @@ impl UplinkTask<'_> {
                         Ok(Happened::Connected { session_present }) => {
                             connected = true;
                             backoff.reset();
-                            self.greet(session_present);
+                            self.greet(session_present).await;
                         }
                         Ok(Happened::Refused { token: Parcel::Blocks(leases), reason }) => {
                             self.refused(leases, &reason);
@@ -228,12 +228,19 @@ impl UplinkTask<'_> {
         self.inbox.ask(Request::Release(leases));
     }
 
-    fn greet(&mut self, session_present: bool) {
+    async fn greet(&mut self, session_present: bool) {
         info!(broker = self.config.link.broker(), session_present, "connected");
         let mut status = self.status.uplink();
         (status.connected, status.error) = (true, None);
         status.connects += 1;
         drop(status);
+        if !self.memory.had_session {
+            // It may have been an earlier process's: the ring remembers.
+            let link = &self.config.link;
+            let (reply, answer) = oneshot::channel();
+            self.inbox.ask(Request::Session(format!("{} at {}", link.client_id, link.broker()), reply));
+            self.memory.had_session = answer.await.unwrap_or(false);
+        }
         if self.memory.had_session && !session_present {
             warn!("the broker has lost this vehicle's session; what it acknowledged last is sent again");
             self.inbox.ask(Request::Reoffer(clock::boot().0 - REOFFER_NS));

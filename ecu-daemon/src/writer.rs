@@ -1,5 +1,8 @@
 //! The writer thread: the only owner of the ring's file.
 
+mod card;
+mod events;
+
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -9,8 +12,11 @@ use tokio::sync::Notify;
 use tracing::{debug, error, info, warn};
 
 use crate::clock;
+use crate::config::Store;
 use crate::inbox::{Inbox, Request};
 use crate::status::Status;
+use card::CardWatch;
+use events::Events;
 
 /// How long to wait after a failed commit: a full or failing card does not get better by being asked more often.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -19,6 +25,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// Acknowledgements wait this long for blocks to be committed with: a transaction of their own costs the card five pages,
 /// and one that a power cut takes costs a repetition, not data.
 const ACKED_AFTER: Duration = Duration::from_secs(10);
+/// How often the ring is tended when nothing else is to be done.
+const TEND_EVERY: Duration = Duration::from_secs(1);
 /// Pages of a file set aside that are searched in one go, between two looks into the inbox: 1 MiB.
 const SALVAGE_PAGES: u32 = 256;
 /// How long a stop waits for a card that does not take the last blocks. Less than the service's `TimeoutStopSec`, so
@@ -32,7 +40,10 @@ pub struct Writer<'a> {
     status: &'a Status,
     /// Told after every commit: there may be something to send, or everything may be stored.
     stored: &'a Notify,
-    commit_after: Duration,
+    card: CardWatch,
+    events: Events,
+    /// The latest acknowledgement that was taken back, `CLOCK_BOOTTIME`.
+    reoffered_to: Option<i64>,
     /// Blocks taken from the inbox whose commit failed; no more are taken until it succeeds, so that the inbox's
     /// bound holds for all.
     pending: Vec<SealedBlock>,
@@ -50,21 +61,24 @@ pub struct Writer<'a> {
 }
 
 impl<'a> Writer<'a> {
-    /// For an open ring.
+    /// For an open ring, and blocks that stay open for at most `seal_after_ns`.
     pub fn new(
         ring: RingFile,
         inbox: &'a Inbox,
         status: &'a Status,
         stored: &'a Notify,
         complete: &'a AtomicBool,
-        commit_after: Duration,
+        store: &Store,
+        seal_after_ns: i64,
     ) -> Self {
         let mut writer = Self {
             ring,
             inbox,
             status,
             stored,
-            commit_after,
+            card: CardWatch::new(store, clock::boot().0),
+            events: Events::new(store.preserve, seal_after_ns),
+            reoffered_to: None,
             pending: Vec::new(),
             acked: Vec::new(),
             acked_at: None,
@@ -78,7 +92,10 @@ impl<'a> Writer<'a> {
         if let Ok(boot) = clock::boot_id() {
             writer.ring.begin(boot, clock::boot().0);
         }
-        writer.status.store().books_at_start = *writer.ring.books();
+        let mut store = writer.status.store();
+        store.books_at_start = *writer.ring.books();
+        store.salvage.kept = writer.ring.set_aside();
+        drop(store);
         writer.tell(None);
         writer
     }
@@ -116,11 +133,13 @@ impl<'a> Writer<'a> {
 
     /// Runs until it is told to close.
     pub fn run(mut self) {
+        self.look_at_card();
         loop {
             if self.is_held_back() {
                 std::thread::sleep(LOOK_EVERY);
             }
-            let taken = self.inbox.wait(self.commit_after);
+            let commit_after = self.card.commit_after();
+            let taken = self.inbox.wait(commit_after, commit_after.min(TEND_EVERY));
             let mut close = false;
             for request in taken.requests {
                 close |= matches!(request, Request::Close);
@@ -129,14 +148,16 @@ impl<'a> Writer<'a> {
             let due =
                 |since: Option<Instant>, after| since.is_some_and(|since: Instant| since.elapsed() >= after);
             let blocks_due =
-                due(taken.oldest, self.commit_after) || !self.pending.is_empty() || self.schema.is_some();
-            let acked_due = due(self.acked_at, self.commit_after.max(ACKED_AFTER));
+                due(taken.oldest, commit_after) || !self.pending.is_empty() || self.schema.is_some();
+            let acked_due = due(self.acked_at, commit_after.max(ACKED_AFTER));
             if close || taken.urgent || taken.finished || blocks_due || acked_due {
                 self.commit(close);
             }
             if !close && !self.is_held_back() {
                 self.tend();
+                self.preserve();
             }
+            self.look_at_card();
             if taken.finished && self.is_at_end() {
                 self.complete.store(true, Ordering::Release);
                 self.stored.notify_one();
@@ -180,6 +201,12 @@ impl<'a> Writer<'a> {
                 self.acked_at.get_or_insert_with(Instant::now);
             }
             Request::Release(leases) => self.ring.release(leases),
+            Request::Session(name, reply) => {
+                let had = self.ring.session() == Some(&name);
+                self.ring.begin_session(&name);
+                // An asker that is gone will ask again.
+                let _ = reply.send(had);
+            }
             Request::Reoffer(since) => self.reoffer(since),
             // A requester that is gone is a service that stops.
             Request::Schema(hash, block, done) => drop(done.send(self.ring.put_schema(hash, &block))),
@@ -199,7 +226,8 @@ impl<'a> Writer<'a> {
         let unnoted = self.acked.len() as u64;
         self.ring.release(self.acked.drain(..));
         self.acked_at = None;
-        match self.ring.reoffer(since_boot_ns) {
+        let since = self.reoffer_since(since_boot_ns);
+        match since.and_then(|since| self.ring.reoffer(since)) {
             Ok(count) => {
                 self.status.uplink().reoffered += count + unnoted;
                 self.tell(None);
@@ -207,6 +235,17 @@ impl<'a> Writer<'a> {
             Err(error) => error!(%error, "cannot offer blocks again"),
         }
         self.stored.notify_one();
+    }
+
+    /// A broker that was away for long, or a daemon that was, acknowledged its last blocks long ago: what counts is the
+    /// time before the last of them. What was taken back once is not what the broker forgot the next time.
+    fn reoffer_since(&mut self, since_boot_ns: i64) -> Result<i64, RingError> {
+        let Some(last) = self.ring.acked_last()? else { return Ok(since_boot_ns) };
+        if self.reoffered_to.replace(last).is_some_and(|before| last <= before) {
+            return Ok(since_boot_ns);
+        }
+        let within = clock::boot().0 - since_boot_ns;
+        Ok(since_boot_ns.min(last.saturating_sub(within)))
     }
 
     fn commit(&mut self, last: bool) {
@@ -222,6 +261,11 @@ impl<'a> Writer<'a> {
         }
         match self.ring.commit(&self.pending, &mut self.acked, clock::boot().0) {
             Ok(committed) => {
+                self.card.committed(self.pending.iter().map(|block| block.bytes().len() as u64).sum());
+                self.pending.iter().for_each(|block| self.events.stored(block.header()));
+                if !self.pending.is_empty() {
+                    self.first_stored();
+                }
                 self.pending.clear();
                 self.inbox.stored();
                 self.acked_at = None;
@@ -269,18 +313,25 @@ impl<'a> Writer<'a> {
         if notices.is_empty() {
             return;
         }
+        self.status.store().salvage.kept = self.ring.set_aside();
         for notice in notices {
             match notice {
                 Notice::SetAside(aside) => {
-                    let path = aside.path.display().to_string();
+                    let path = aside.path.display();
                     error!(
                         reason = aside.reason,
                         "the ring file was damaged; it is now {path}, and is salvaged"
                     );
-                    self.status.store().quarantined = Some(path);
+                    self.status.store().salvage.set_aside(&aside);
                 }
-                Notice::Reopened => info!("the ring file was opened anew"),
-                Notice::Salvaged(report) => warn!("{}", report.to_string().trim_end().replace('\n', "; ")),
+                Notice::Reopened => {
+                    info!("the ring file was opened anew");
+                    self.status.store().salvage.reopened += 1;
+                }
+                Notice::Salvaged(report) => {
+                    warn!("{}", report.to_string().trim_end().replace('\n', "; "));
+                    self.status.store().salvage.searched(&report);
+                }
                 Notice::GivenUp { id, records, unreadable } => {
                     let why = if unreadable { "cannot be read" } else { "is damaged" };
                     error!(id, records, "a block of the ring {why}; it is given up, and counted");
@@ -289,6 +340,45 @@ impl<'a> Writer<'a> {
         }
         if self.failed_at.is_none() {
             self.tell(None);
+        }
+    }
+
+    /// Has the ring preserve what lies around fault events.
+    fn preserve(&mut self) {
+        let Some(window) = self.events.wanted() else { return };
+        match self.ring.preserve(window) {
+            Ok(preserved) => {
+                self.events.preserved();
+                info!(
+                    blocks = preserved.blocks,
+                    refused = preserved.refused,
+                    "what lies around an error is preserved"
+                );
+                let mut status = self.status.store();
+                status.preserved.blocks += preserved.blocks;
+                status.preserved.refused += preserved.refused;
+                status.preserve_skipped = self.events.skipped;
+            }
+            // It is asked for again.
+            Err(error) => debug!(%error, "what lies around an error cannot be preserved now"),
+        }
+    }
+
+    /// The first blocks of this process are on the card.
+    fn first_stored(&self) {
+        let mut status = self.status.store();
+        if status.first_stored_after.is_none()
+            && let Some(running) = clock::running()
+        {
+            status.first_stored_after = Some(running);
+            drop(status);
+            info!(after = ?running, "first records stored");
+        }
+    }
+
+    fn look_at_card(&mut self) {
+        if let Some(card) = self.card.look(clock::boot().0) {
+            self.status.store().card = card;
         }
     }
 

@@ -5,6 +5,7 @@
 mod broker;
 mod daemon;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
@@ -127,6 +128,47 @@ fn what_was_recorded_offline_under_other_dbc_files_is_understood() {
     daemon.stop();
 }
 
+/// Both end as with the power; neither has said goodbye. The broker kept nothing, as one that saves every half hour.
+#[test]
+fn a_broker_that_forgot_while_the_daemon_was_away_gets_what_it_acknowledged_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let mut broker = Broker::start(folder);
+    prepare(folder, &broker);
+    let identities = |broker: &Broker| -> BTreeSet<String> {
+        broker.blocks("car").iter().map(|(header, _)| format!("{:?}", header.identity)).collect()
+    };
+    // There is nobody but the test's subscriber, whose memory goes with the broker.
+    let daemon = Daemon::start(folder, &[], Card::Whole);
+    let acked = "ecu_daemon_ring_records_total{class=\"live\",state=\"acked\"}";
+    until("everything is acknowledged, and the ring has noted it", || daemon.metric(acked) == Some(FRAMES));
+    let first = identities(&broker);
+    drop(daemon);
+    broker.restart();
+    assert!(identities(&broker).is_empty());
+
+    let mut daemon = Daemon::start(folder, &[], Card::Whole);
+    until("what it had acknowledged comes again, and what is new", || {
+        let all = broker.blocks("car");
+        let mut records = BTreeMap::new();
+        records.extend(
+            all.iter().map(|(header, _)| (format!("{:?}", header.identity), u64::from(header.count))),
+        );
+        first.iter().all(|identity| records.contains_key(identity))
+            && records.values().sum::<u64>() == 2 * FRAMES
+    });
+    let log = daemon.stop();
+    assert!(log.contains("the broker has lost this vehicle's session"), "{log}");
+    // A broker that remembers is not given anything twice.
+    let before = broker.blocks("car").len();
+    let mut daemon = Daemon::start(folder, &["--drain"], Card::Whole);
+    let (status, log) = daemon.end();
+    assert!(status.success() && log.contains("session_present=true"), "{log}");
+    let after = broker.blocks("car");
+    let new: u64 = after[before..].iter().map(|(header, _)| u64::from(header.count)).sum();
+    assert_eq!(new, FRAMES);
+}
+
 fn sealed(kind: Kind, count: u32, text: &[u8]) -> SealedBlock {
     let mut sealer = Sealer::new(BootId::default(), 1, 3).unwrap();
     sealer.body.extend_from_slice(text);
@@ -147,7 +189,7 @@ struct Threads {
 fn write(mut ring: RingFile, failures: usize, threads: &Threads) -> Vec<Instant> {
     let mut asked = Vec::new();
     loop {
-        for request in threads.inbox.wait(Duration::from_millis(50)).requests {
+        for request in threads.inbox.wait(Duration::from_millis(50), Duration::from_millis(50)).requests {
             match request {
                 Request::Lease(bytes_max, blocks_max, reply) => {
                     let answer = if asked.len() < failures {
@@ -167,6 +209,7 @@ fn write(mut ring: RingFile, failures: usize, threads: &Threads) -> Vec<Instant>
                     threads.stored.notify_one();
                 }
                 Request::SchemaBlock(_, reply) => drop(reply.send(ring.schema_block(SchemaHash::default()))),
+                Request::Session(_, reply) => reply.send(false).unwrap(),
                 Request::Close => return asked,
                 request => panic!("{request:?}"),
             }

@@ -204,6 +204,58 @@ fn a_window_around_a_fault_is_kept_like_the_fault() {
 }
 
 #[test]
+fn windows_that_share_a_time_are_one_and_others_stay_apart() {
+    let mut bench = Bench::new();
+    let mut ring = bench.open(Retention::new(TIGHT));
+    ring.begin(A, 0);
+    let window = |from: i64, to: i64| Window { boot: A, from_boot_ns: from, to_boot_ns: to };
+    // The second and the last of many would have pushed the first one out, were they not one with it.
+    for number in 0..100 {
+        ring.preserve(window(number * 5, number * 5 + 10)).unwrap();
+    }
+    ring.preserve(window(2000, 2010)).unwrap();
+    let blocks: Vec<_> =
+        [0, 250, 505, 506, 1999, 2000, 2011].map(|at| bench.block(Class::Bulk, 100, at)).into();
+    ring.commit(&blocks, &mut Vec::new(), 0).unwrap();
+    let preserved: Vec<i64> = lease_all(&mut ring)
+        .into_iter()
+        .map(|bytes| SealedBlock::from_bytes(bytes).unwrap().header().sealed_boot_ns)
+        .collect();
+    assert_eq!(preserved, [0, 250, 505, 2000, 506, 1999, 2011], "those in windows first");
+}
+
+#[test]
+fn a_session_is_remembered_with_the_next_commit() {
+    let mut bench = Bench::new();
+    let mut ring = bench.open(Retention::new(TIGHT));
+    ring.begin(A, 0);
+    assert_eq!(ring.acked_last().unwrap(), None);
+    assert_eq!(ring.session(), None);
+    ring.begin_session("broker a");
+    drop(ring);
+    let mut ring = bench.open(Retention::new(TIGHT));
+    assert_eq!(ring.session(), None, "nothing was acknowledged in it");
+    ring.begin(A, 0);
+    ring.begin_session("broker a");
+    let block = bench.block(Class::Live, 50, 0);
+    ring.commit(&[block], &mut Vec::new(), 0).unwrap();
+    let mut leases = ring.lease(1000, 1).unwrap().into_iter().map(|block| block.lease).collect();
+    ring.commit(&[], &mut leases, 30 * SECOND).unwrap();
+    drop(ring);
+    let mut ring = bench.open(Retention::new(TIGHT));
+    assert_eq!(ring.session(), Some("broker a"));
+    ring.begin(A, 500 * SECOND);
+    assert_eq!(ring.acked_last().unwrap(), Some(30 * SECOND));
+    ring.begin(B, 5 * SECOND);
+    assert_eq!(ring.acked_last().unwrap(), Some(-470 * SECOND), "before this boot");
+    ring.begin_session("broker b");
+    let block = bench.block(Class::Live, 50, 0);
+    ring.commit(&[block], &mut Vec::new(), 6 * SECOND).unwrap();
+    drop(ring);
+    assert_eq!(bench.open(Retention::new(TIGHT)).session(), Some("broker b"));
+}
+
+#[test]
 fn what_is_preserved_is_bounded() {
     let mut bench = Bench::new();
     let bounded = Retention { preserved_bytes_max: 500_000, ..Retention::new(TIGHT) };
@@ -265,7 +317,7 @@ fn a_ring_of_the_first_release_is_taken_over_and_one_of_a_later_is_set_aside_and
     drop(connection);
     let (mut ring, aside) = open_or_quarantine(&bench.path(), TIGHT).unwrap();
     let aside = aside.unwrap();
-    assert!(aside.reason.contains("version 99, this release knows versions 1 to 2"), "{}", aside.reason);
+    assert!(aside.reason.contains("version 99, this release knows versions 1 to 3"), "{}", aside.reason);
     while ring.tend(64, 0).unwrap() {}
     assert_eq!(lease_all(&mut ring).len(), 3);
     assert!(!aside.path.exists(), "nothing in it is missing");

@@ -4,6 +4,7 @@ mod buses;
 mod observe;
 mod problem;
 mod raw;
+mod store;
 mod units;
 
 use std::fmt;
@@ -22,6 +23,7 @@ use crate::control;
 pub use buses::{Bus, Pace, Source, read_table};
 pub use observe::Observe;
 pub use problem::{Grade, Problem};
+pub use store::{Preserve, Store, WriteBudget};
 
 /// The configuration that the service runs with when it is given none.
 pub const DEFAULT: &str = include_str!("../../../systemd/config.toml");
@@ -49,17 +51,6 @@ pub struct Config {
     pub log_socket: Option<PathBuf>,
     /// The control socket: where others on this machine read the live ring.
     pub control: Option<PathBuf>,
-}
-
-/// Where blocks are kept.
-#[derive(Clone, Debug)]
-pub struct Store {
-    /// The database file.
-    pub path: PathBuf,
-    /// Bound of database and -wal together, bytes.
-    pub bytes_max: u64,
-    /// A sealed block is on the card at most this long after sealing.
-    pub commit_after: Duration,
 }
 
 /// How blocks are made.
@@ -228,15 +219,6 @@ impl Check<'_> {
         }
     }
 
-    fn store(&mut self, raw: raw::Store) -> Store {
-        let path = raw.path.map_or_else(default_store_path, |path| self.folder.join(path));
-        Store {
-            path,
-            bytes_max: self.size(raw.max_bytes, 256 << 20, (16 << 20, 1 << 40), "16 MiB to 1024 GiB"),
-            commit_after: self.time(raw.commit_after, 1_000, (10, 60_000), "10ms to 1min"),
-        }
-    }
-
     fn blocks(&mut self, raw: raw::Blocks) -> Blocks {
         let seal_after = self.time(raw.seal_after, 4_000, (10, 3_600_000), "10ms to 1h");
         let resolution = raw.resolution.map(|value| Spanned::new(value.span(), value.get_ref().0));
@@ -313,12 +295,6 @@ impl Check<'_> {
             }
         }
     }
-}
-
-/// Where systemd lets the service write, else the current folder.
-fn default_store_path() -> PathBuf {
-    let folder = std::env::var_os("STATE_DIRECTORY").map(PathBuf::from).unwrap_or_default();
-    folder.join("ring.db")
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::units::{Size, Time};
+use super::units::{Age, Size, Time};
 
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields, default)]
@@ -31,7 +31,57 @@ pub(super) struct Vehicle {
 pub(super) struct Store {
     pub(super) path: Option<PathBuf>,
     pub(super) max_bytes: Option<Spanned<Size>>,
+    pub(super) free_bytes_min: Option<Spanned<Size>>,
     pub(super) commit_after: Option<Spanned<Time>>,
+    /// Shares of `max_bytes`.
+    pub(super) floors: ByClass<Spanned<f64>>,
+    pub(super) ages: ByClass<Spanned<Age>>,
+    pub(super) preserved_share: Option<Spanned<f64>>,
+    pub(super) preserve: Option<Spanned<Preserve>>,
+    pub(super) write_budget: Option<WriteBudget>,
+    pub(super) card: Option<Spanned<Card>>,
+}
+
+/// A value for each class; absent: its default.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ByClass<T> {
+    pub(super) critical: Option<T>,
+    pub(super) traces: Option<T>,
+    pub(super) live: Option<T>,
+    pub(super) logs: Option<T>,
+    pub(super) bulk: Option<T>,
+}
+
+// Derived, it would ask for a default of `T`.
+impl<T> Default for ByClass<T> {
+    fn default() -> Self {
+        Self { critical: None, traces: None, live: None, logs: None, bulk: None }
+    }
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Preserve {
+    pub(super) before: Option<Spanned<Time>>,
+    pub(super) after: Option<Spanned<Time>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct WriteBudget {
+    pub(super) bytes_per_day: Spanned<Size>,
+    #[serde(default)]
+    pub(super) commit_after_max: Option<Spanned<Time>>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Card {
+    pub(super) bytes: Option<Spanned<Size>>,
+    pub(super) cycles: Option<Spanned<u32>>,
+    pub(super) amplification: Option<Spanned<f64>>,
+    pub(super) tbw: Option<Spanned<Size>>,
 }
 
 #[derive(Deserialize, Default)]

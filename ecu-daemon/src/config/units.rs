@@ -12,6 +12,10 @@ pub(crate) struct Time(pub(crate) Duration);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Size(pub(crate) u64);
 
+/// How long something is kept: a duration, or `none` for as long as there is room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Age(pub(crate) Option<Duration>);
+
 impl Size {
     fn parse(text: &str) -> Option<Self> {
         let digits = text.bytes().take_while(u8::is_ascii_digit).count();
@@ -21,6 +25,7 @@ impl Size {
             "KiB" => 10,
             "MiB" => 20,
             "GiB" => 30,
+            "TiB" => 40,
             _ => return None,
         };
         number.checked_mul(1 << shift).map(Self)
@@ -29,20 +34,32 @@ impl Size {
 
 impl<'de> Deserialize<'de> for Time {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        humantime::parse_duration(&text).map(Self).map_err(|error| {
-            D::Error::custom(format!(
-                "{text:?} is not a duration ({error}); write a whole number and us, ms, s, min or h"
-            ))
-        })
+        duration(&String::deserialize(deserializer)?, "us, ms, s, min or h").map(Self)
     }
+}
+
+impl<'de> Deserialize<'de> for Age {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match String::deserialize(deserializer)?.as_str() {
+            "none" => Ok(Self(None)),
+            text => duration(text, "min, h or d, or \"none\"").map(|age| Self(Some(age))),
+        }
+    }
+}
+
+fn duration<E: Error>(text: &str, units: &str) -> Result<Duration, E> {
+    humantime::parse_duration(text).map_err(|error| {
+        E::custom(format!("{text:?} is not a duration ({error}); write a whole number and {units}"))
+    })
 }
 
 impl<'de> Deserialize<'de> for Size {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         Self::parse(&text).ok_or_else(|| {
-            D::Error::custom(format!("{text:?} is not a size; write a whole number and B, KiB, MiB or GiB"))
+            D::Error::custom(format!(
+                "{text:?} is not a size; write a whole number and B, KiB, MiB, GiB or TiB"
+            ))
         })
     }
 }
@@ -53,7 +70,9 @@ mod tests {
 
     #[test]
     fn as_people_write_them() {
-        for (text, bytes) in [("4096", 4096), ("64 KiB", 65_536), ("2GiB", 2 << 30), ("7 B", 7)] {
+        for (text, bytes) in
+            [("4096", 4096), ("64 KiB", 65_536), ("2GiB", 2 << 30), ("9 TiB", 9 << 40), ("7 B", 7)]
+        {
             assert_eq!(Size::parse(text), Some(Size(bytes)), "{text}");
         }
         for text in ["", "KiB", "1 KB", "1.5 MiB", "18446744073709551615 GiB"] {

@@ -55,6 +55,14 @@ pub(super) fn unsearched(ring: &Path) -> impl Iterator<Item = PathBuf> {
     slots(ring).filter(|slot| slot.exists() && !report_path(slot).exists())
 }
 
+/// How many files set aside are kept, and their bytes, -wal files included.
+pub(super) fn kept(ring: &Path) -> (usize, u64) {
+    let size = |path: &Path| fs::metadata(path).map_or(0, |meta| meta.len());
+    slots(ring).filter(|slot| slot.exists()).fold((0, 0), |(count, bytes), slot| {
+        (count + 1, bytes + size(&slot) + size(&suffixed(&slot, "-wal")))
+    })
+}
+
 /// Names for files set aside. More than are kept, so that there is always a free one.
 fn slots(ring: &Path) -> impl Iterator<Item = PathBuf> {
     (1..=2 * KEPT_MAX).map(move |number| suffixed(ring, &format!(".corrupt-{number}")))
@@ -139,7 +147,8 @@ mod tests {
             write_report(&aside, "nothing\n").unwrap();
             assert!(slots(&ring).filter(|slot| slot.exists()).count() <= KEPT_MAX as usize);
             prune(&ring, KEPT_MAX, 2500);
-            assert!(slots(&ring).filter(|slot| slot.exists()).count() <= 2, "by size");
+            let (count, bytes) = kept(&ring);
+            assert!(count <= 2 && bytes == count as u64 * 1010, "by size: {count} {bytes}");
             assert_eq!(unsearched(&ring).count(), 0);
         }
         assert!(folder_works(&ring));

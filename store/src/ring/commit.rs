@@ -140,6 +140,7 @@ impl<'a> Work<'a> {
         if ring.clock.is_due(&work.known.clock) {
             work.known.clock = ring.clock;
         }
+        work.known.session.clone_from(&ring.session);
         let transaction = ring.connection()?.unchecked_transaction()?;
         for lease in acked {
             work.acknowledge(&transaction, lease)?;

@@ -40,6 +40,8 @@ pub struct RingFile {
     /// What the file holds, as of the last commit.
     pub(super) known: Known,
     pub(super) clock: RunClock,
+    /// The session with the broker; in the file with the next commit.
+    pub(super) session: Option<String>,
     /// Blocks under way: they are neither sent twice nor evicted.
     pub(super) leased: BTreeSet<i64>,
     /// Recently acknowledged blocks with the ring's time of the acknowledgement, oldest first.
@@ -106,6 +108,7 @@ impl RingFile {
             retention: retention.fitted(bytes_max - OVERHEAD_BYTES),
             bytes_max,
             clock: known.clock,
+            session: known.session.clone(),
             known,
             leased: BTreeSet::new(),
             recent: VecDeque::new(),
@@ -126,6 +129,22 @@ impl RingFile {
     /// time goes on where it was: ages then lack the time that this boot has run so far.
     pub fn begin(&mut self, boot: BootId, now_boot_ns: i64) {
         self.clock.begin(boot, now_boot_ns);
+    }
+
+    /// The broker with which there is a session, as named to [`Self::begin_session`] by this process or one before it.
+    pub fn session(&self) -> Option<&str> {
+        self.session.as_deref()
+    }
+
+    /// Remembers that there is a session with this broker. It is in the file with the next commit, so before any
+    /// acknowledgement that the session brings: without one there is nothing that the broker could forget.
+    pub fn begin_session(&mut self, name: &str) {
+        self.session = Some(name.to_owned());
+    }
+
+    /// Files set aside that are kept beside the ring, and their bytes, -wal files included.
+    pub fn set_aside(&self) -> (usize, u64) {
+        aside::kept(&self.path)
     }
 
     /// Bytes of pages that a block of `len` bytes takes: its overflow pages, and a share of leaf and index pages.
@@ -263,6 +282,7 @@ impl RingFile {
     fn carry_over(&self, connection: &Connection, fresh: &Known) -> rusqlite::Result<Known> {
         let mut known = Known { next_id: fresh.next_id, room: fresh.room, ..self.known.clone() };
         known.clock = self.clock;
+        known.session.clone_from(&self.session);
         for (adrift, class) in known.adrift.iter_mut().zip(&known.books.classes) {
             *adrift = class.waiting;
         }

@@ -203,6 +203,25 @@ impl RingFile {
         count.map_err(|source| self.failed(source))
     }
 
+    /// `CLOCK_BOOTTIME` of the latest acknowledgement that the ring still knows of, nanoseconds; below 0 when it came
+    /// before this boot.
+    ///
+    /// # Errors
+    /// [`RingError`] when the file cannot be read.
+    pub fn acked_last(&mut self) -> Result<Option<i64>, RingError> {
+        self.attach()?;
+        // A ring of the first release does not know when: that is long ago, and no time of the ring's.
+        let last = self.connection().and_then(|connection| {
+            connection.query_row(
+                "SELECT max(acked_run_ns) FROM block WHERE state = ?1 AND acked_run_ns >= 0",
+                [ACKED],
+                |row| row.get::<_, Option<i64>>(0),
+            )
+        });
+        let last = last.map_err(|source| self.failed(source))?;
+        Ok(last.map(|at| at - self.clock.base_ns))
+    }
+
     fn take_back(&mut self, since_ns: i64) -> rusqlite::Result<u64> {
         let mut ids: Vec<i64> =
             self.recent.iter().filter(|(_, at)| *at >= since_ns).map(|(id, _)| *id).collect();

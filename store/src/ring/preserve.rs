@@ -40,6 +40,22 @@ impl Window {
             && (self.from_boot_ns..=self.to_boot_ns).contains(&header.sealed_boot_ns)
     }
 
+    /// Whether there is a time that is in both.
+    fn touches(&self, other: &Self) -> bool {
+        self.boot == other.boot
+            && self.from_boot_ns <= other.to_boot_ns
+            && other.from_boot_ns <= self.to_boot_ns
+    }
+
+    /// Both in one.
+    fn and(&self, other: &Self) -> Self {
+        Self {
+            boot: self.boot,
+            from_boot_ns: self.from_boot_ns.min(other.from_boot_ns),
+            to_boot_ns: self.to_boot_ns.max(other.to_boot_ns),
+        }
+    }
+
     pub(super) fn load(connection: &Connection) -> rusqlite::Result<Vec<Self>> {
         let mut windows =
             connection.prepare("SELECT boot, from_boot_ns, to_boot_ns FROM preserved ORDER BY number")?;
@@ -66,7 +82,8 @@ impl Window {
 
 impl RingFile {
     /// Preserves the waiting blocks of `window`, those that are in the ring and those that will come: they are sent
-    /// with the critical ones, make room only as these do, and are kept as long.
+    /// with the critical ones, make room only as these do, and are kept as long. Windows that share a time are
+    /// remembered as one.
     ///
     /// # Errors
     /// [`RingError`] when the file cannot be read or written; nothing has changed then.
@@ -92,9 +109,15 @@ impl RingFile {
             known.room.wait(0, class, bytes);
             preserved.blocks += 1;
         }
-        if !known.windows.contains(&window) {
-            known.windows.push(window);
-        }
+        let mut merged = window;
+        known.windows.retain(|other| {
+            let apart = !merged.touches(other);
+            if !apart {
+                merged = merged.and(other);
+            }
+            apart
+        });
+        known.windows.push(merged);
         let surplus = known.windows.len().saturating_sub(WINDOWS_MAX);
         known.windows.drain(..surplus);
         Window::save(&known.windows, &transaction)?;

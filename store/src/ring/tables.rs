@@ -1,6 +1,6 @@
 //! The tables of the ring's file, and how older ones become today's.
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension, params};
 
 use super::file::{ACKED, RingFile, WAITING};
 use super::{Books, EvictReason, Room, RunClock, Tally, Window};
@@ -9,7 +9,7 @@ use crate::block::{BootId, Class};
 /// `PRAGMA application_id`: "ECUR".
 pub(super) const APPLICATION_ID: i32 = 0x4543_5552;
 /// `PRAGMA user_version` of what [`create`] and [`migrate`] make.
-pub(super) const VERSION: i32 = 2;
+pub(super) const VERSION: i32 = 3;
 
 /// Version 1, as the first releases made it.
 const VERSION_1: &str = "
@@ -46,10 +46,15 @@ CREATE TABLE salvage (name TEXT NOT NULL, class INTEGER NOT NULL, page INTEGER N
     records INTEGER NOT NULL, PRIMARY KEY (name, class)) STRICT, WITHOUT ROWID;
 ";
 
+/// What version 3 adds: the session with the broker, so that one that has forgotten it is noticed after a restart, too.
+const VERSION_3: &str = "
+CREATE TABLE session (one INTEGER PRIMARY KEY, name TEXT NOT NULL) STRICT;
+";
+
 /// Makes the tables in an empty file.
 pub(super) fn create(connection: &Connection) -> rusqlite::Result<()> {
     connection.execute_batch(&format!(
-        "BEGIN IMMEDIATE; {VERSION_1} {VERSION_2} PRAGMA application_id = {APPLICATION_ID};
+        "BEGIN IMMEDIATE; {VERSION_1} {VERSION_2} {VERSION_3} PRAGMA application_id = {APPLICATION_ID};
          PRAGMA user_version = {VERSION}; COMMIT;"
     ))
 }
@@ -60,12 +65,15 @@ pub(super) fn migrate(connection: &Connection, version: i32) -> rusqlite::Result
         return Ok(());
     }
     let transaction = connection.unchecked_transaction()?;
-    transaction.execute_batch(VERSION_2)?;
-    let (books, room) = count(&transaction)?;
-    for (class, books) in Class::ALL.iter().zip(&books.classes) {
-        write_entry(&transaction, class.number(), "waiting", books.waiting)?;
+    if version < 2 {
+        transaction.execute_batch(VERSION_2)?;
+        let (books, room) = count(&transaction)?;
+        for (class, books) in Class::ALL.iter().zip(&books.classes) {
+            write_entry(&transaction, class.number(), "waiting", books.waiting)?;
+        }
+        write_room(&transaction, &room)?;
     }
-    write_room(&transaction, &room)?;
+    transaction.execute_batch(VERSION_3)?;
     transaction.execute_batch(&format!("PRAGMA user_version = {VERSION}"))?;
     transaction.commit()
 }
@@ -104,6 +112,8 @@ pub(super) struct Known {
     pub adrift: [Tally; Class::ALL.len()],
     pub clock: RunClock,
     pub windows: Vec<Window>,
+    /// The broker that keeps a session for this ring's owner, by whatever name the owner gave it.
+    pub session: Option<String>,
     pub next_id: i64,
 }
 
@@ -145,6 +155,7 @@ impl Known {
             known.clock = RunClock { boot, base_ns: row.get(1)?, boot_ns: row.get(2)? };
         }
         known.windows = Window::load(connection)?;
+        known.session = connection.query_row("SELECT name FROM session", [], |row| row.get(0)).optional()?;
         Ok(known)
     }
 
@@ -174,6 +185,11 @@ impl Known {
                     "INSERT OR REPLACE INTO clock (one, boot, base_ns, boot_ns) VALUES (1, ?1, ?2, ?3)",
                 )?
                 .execute(params![boot, self.clock.base_ns, self.clock.boot_ns])?;
+        }
+        if self.session != before.session
+            && let Some(name) = &self.session
+        {
+            transaction.execute("INSERT OR REPLACE INTO session (one, name) VALUES (1, ?1)", [name])?;
         }
         Ok(())
     }
