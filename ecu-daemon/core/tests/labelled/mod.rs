@@ -32,7 +32,7 @@ pub(crate) fn shared() -> Option<PathBuf> {
     root.is_dir().then(|| root.to_owned())
 }
 
-/// A LogHub set with the corrected labels.
+/// A public set (`loghub-2k`) with the corrected labels.
 pub(crate) fn loghub(root: &Path, name: &str) -> Labelled {
     let path = root.join(format!("loghub-2k/{name}/{name}_2k.log_structured_corrected.csv"));
     let text = fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
