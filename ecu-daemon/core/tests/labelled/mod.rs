@@ -60,6 +60,15 @@ pub(crate) fn ecu(name: &str, log: &str, labels: &str) -> Labelled {
     set
 }
 
+/// Lines without labels, as they stand.
+pub(crate) fn unlabelled(name: &str, log: &[u8]) -> Labelled {
+    let mut set = Labelled::new(name);
+    for line in log.split(|&byte| byte == b'\n').filter(|line| !line.is_empty()) {
+        set.push(line, Origin::new(b"", None), "");
+    }
+    set
+}
+
 fn severity(letter: &str) -> Option<Severity> {
     match letter {
         "D" => Some(Severity::DEBUG),

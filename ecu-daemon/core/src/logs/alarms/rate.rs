@@ -87,11 +87,8 @@ impl Rate {
         let burst = [1, WINDOWS_LONG].into_iter().find_map(|windows| {
             let (now, before) = (self.sum(0, windows), self.sum(windows, windows));
             let limit = self.limit(windows);
-            (now > limit && before > limit).then(|| Verdict::Burst {
-                windows,
-                usual: self.mean * windows as f32,
-                seen: now,
-            })
+            let burst = Verdict::Burst { windows, usual: self.mean * windows as f32, seen: now };
+            (now > limit && before > limit).then_some(burst)
         });
         let quiet = self.told == 0;
         self.told = self.told.saturating_sub(1);
