@@ -1,6 +1,9 @@
 //! A prototype of the columns of a log block: template numbers, and each hole's values by themselves.
 //!
-//! It shows what size is within reach; the block's own form is `store`'s. Each chunk carries its templates' texts.
+//! It shows what size is within reach; the block's own form is `store`'s. Columns of a log are many and short, and
+//! each has a distribution of its own, which one Huffman table for all of them blurs. So numbers and references are
+//! charged what an adaptive range coder with a model for each column needs (the sum of `-log2 p`, models empty at the
+//! start of each chunk); texts are really compressed, all of a chunk together, by zstd.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -47,23 +50,66 @@ pub(crate) fn chunks(set: &Labelled, bytes: usize, known: bool) -> Vec<Chunk> {
 }
 
 impl Chunk {
-    /// Bytes of the block: columns one after another, then zstd.
+    /// Bytes of the block.
     pub(crate) fn size(&self) -> usize {
-        let mut out = self.texts.values().cloned().collect::<Vec<_>>().join(&b'\n');
-        let numbers: HashMap<TemplateId, u64> = self.texts.keys().copied().zip(0..).collect();
-        planes(&self.order.iter().map(|id| numbers[id]).collect::<Vec<_>>(), &mut out);
+        let mut texts = self.texts.values().cloned().collect::<Vec<_>>().join(&b'\n');
+        let order: Vec<Vec<u8>> = self.order.iter().map(|id| id.number().to_be_bytes().to_vec()).collect();
+        let mut bits = sequence(&order).0;
+        // Columns of one kind, such as the time at the head of each line, go on from line to line.
+        let columns = self.by_place();
+        for values in &columns {
+            bits += column(values, &mut texts);
+        }
+        zstd::bulk::compress(&texts, 19).unwrap().len() + (bits / 8.0).ceil() as usize
+    }
+
+    /// The first hole of all lines as one column when every line has it, the other holes by template.
+    fn by_place(&self) -> Vec<Vec<Vec<u8>>> {
+        let mut columns = Vec::new();
+        let shared = self.texts.keys().all(|&id| self.values.contains_key(&(id, 0)));
+        if shared {
+            let mut next: HashMap<TemplateId, usize> = HashMap::new();
+            let in_order = |&id: &TemplateId| {
+                let at = next.entry(id).or_default();
+                *at += 1;
+                self.values[&(id, 0)][*at - 1].clone()
+            };
+            columns.push(self.order.iter().map(in_order).collect());
+        }
         for &id in self.texts.keys() {
-            for hole in 0.. {
+            for hole in usize::from(shared).. {
                 let Some(values) = self.values.get(&(id, hole)) else { break };
-                column(values, &mut out);
+                columns.push(values.clone());
             }
         }
-        zstd::bulk::compress(&out, 19).unwrap().len()
+        columns
     }
 }
 
-/// A column, or several when all values have the same text between their digits: addresses, times, paths.
-fn column(values: &[Vec<u8>], out: &mut Vec<u8>) {
+/// Bits of a column, or of several when all values have the same text between their digits: addresses, times, paths.
+/// What must be written as text goes to `texts`.
+fn column(values: &[Vec<u8>], texts: &mut Vec<u8>) -> f64 {
+    let whole = simple(values);
+    let parts = parts(values).map(|(skeleton, columns)| {
+        let columns: Vec<Form> = columns.iter().map(|values| simple(values)).collect();
+        (skeleton, columns)
+    });
+    let (mut text, mut bits) = whole.clone();
+    if let Some((skeleton, columns)) = parts {
+        let split_bits = columns.iter().map(|(_, bits)| bits).sum::<f64>();
+        let split_text = skeleton.len() + columns.iter().map(|(text, _)| text.len()).sum::<usize>();
+        // A byte of text is charged as four bits here: zstd finds what is alike.
+        if split_bits + 4.0 * (split_text as f64) < bits + 4.0 * (text.len() as f64) {
+            (text, bits) = (skeleton, split_bits);
+            columns.into_iter().for_each(|(part, _)| text.extend(part));
+        }
+    }
+    texts.extend(text);
+    bits
+}
+
+/// The text between the digits that all values share, and the columns of digits.
+fn parts(values: &[Vec<u8>]) -> Option<(Vec<u8>, Vec<Vec<Vec<u8>>>)> {
     let runs = |value: &[u8]| -> Vec<Vec<u8>> {
         value.chunk_by(|a, b| a.is_ascii_digit() == b.is_ascii_digit()).map(<[u8]>::to_vec).collect()
     };
@@ -73,73 +119,124 @@ fn column(values: &[Vec<u8>], out: &mut Vec<u8>) {
     };
     let first = skeleton(&rows[0]);
     if first.len() < 2 || rows.iter().any(|row| skeleton(row) != first) {
-        return simple(values, out);
+        return None;
     }
-    out.extend(first.join(&1));
-    for run in (0..first.len()).filter(|&run| first[run].is_empty()) {
-        simple(&rows.iter().map(|row| row[run].clone()).collect::<Vec<_>>(), out);
-    }
+    let digits = (0..first.len()).filter(|&run| first[run].is_empty());
+    let columns = digits.map(|run| rows.iter().map(|row| row[run].clone()).collect()).collect();
+    Some((first.join(&1), columns))
 }
 
+/// Text that a column needs, and bits of the rest.
+type Form = (Vec<u8>, f64);
+
 /// The smallest of the forms that give the values back.
-fn simple(values: &[Vec<u8>], out: &mut Vec<u8>) {
-    let mut forms: Vec<Vec<u8>> = Vec::new();
-    let mut joined = values.join(&b'\n');
-    joined.push(0);
-    forms.push(joined);
+fn simple(values: &[Vec<u8>]) -> Form {
+    let (bits, mut distinct) = sequence(values);
+    distinct.push(0);
+    let mut best = (distinct, bits);
     if let Some((head, numbers)) = numbers(values) {
-        for deltas in [false, true] {
-            let mut form = head.clone();
-            let mut last = 0;
-            let column: Vec<u64> = numbers
-                .iter()
-                .map(|&number| {
-                    let delta = number.wrapping_sub(std::mem::replace(&mut last, number)) as i64;
-                    if deltas { ((delta << 1) ^ (delta >> 63)) as u64 } else { number }
-                })
-                .collect();
-            planes(&column, &mut form);
-            forms.push(form);
+        let least = numbers.iter().copied().min().unwrap_or(0);
+        let mut last = least;
+        let deltas: Vec<u64> = numbers
+            .iter()
+            .map(|&number| {
+                let delta = number.wrapping_sub(std::mem::replace(&mut last, number)) as i64;
+                ((delta << 1) ^ (delta >> 63)) as u64
+            })
+            .collect();
+        let above: Vec<u64> = numbers.iter().map(|number| number - least).collect();
+        for column in [deltas, above] {
+            let bits = magnitudes(&column) + 16.0 + f64::from(64 - least.leading_zeros());
+            if bits + 4.0 * (head.len() as f64) < best.1 + 4.0 * (best.0.len() as f64) {
+                best = (head.clone(), bits);
+            }
         }
     }
-    let mut distinct: Vec<&Vec<u8>> = values.iter().collect();
-    distinct.sort_unstable();
-    distinct.dedup();
-    let mut form = distinct.iter().map(|value| value.as_slice()).collect::<Vec<_>>().join(&b'\n');
-    form.push(0);
-    planes(
-        &values.iter().map(|value| distinct.binary_search(&value).unwrap() as u64).collect::<Vec<_>>(),
-        &mut form,
-    );
-    forms.push(form);
-    let size = |form: &Vec<u8>| zstd::bulk::compress(form, 3).map_or(usize::MAX, |bytes| bytes.len());
-    out.extend(forms.into_iter().min_by_key(size).unwrap());
+    best
+}
+
+/// Bits of a sequence of references to what came before, and the text of what is new. The better of two models:
+/// how often each came, or how often after the one before it.
+fn sequence(values: &[Vec<u8>]) -> (f64, Vec<u8>) {
+    let mut text = Vec::new();
+    let (mut plain, mut after) = (0.0, 0.0);
+    let (mut seen, mut pairs) = (HashMap::<&[u8], f64>::new(), HashMap::<&[u8], HashMap<&[u8], f64>>::new());
+    let mut last: &[u8] = &[];
+    for (count, value) in values.iter().enumerate() {
+        let (total, distinct) = (count as f64, seen.len() as f64);
+        // A new one comes with the probability with which new ones came so far (PPM's method C, halved).
+        let news = (distinct * 0.5 + 0.5) / (total + 1.0);
+        let share = match seen.get(value.as_slice()) {
+            Some(times) => (1.0 - news) * times / total,
+            None => {
+                text.extend_from_slice(value);
+                text.push(b'\n');
+                news
+            }
+        };
+        plain -= share.log2();
+        let row = pairs.entry(last).or_default();
+        let row_total: f64 = row.values().sum();
+        let weight = row_total / (row_total + 1.0 + row.len() as f64);
+        let times = row.get(value.as_slice()).copied().unwrap_or(0.0);
+        after -=
+            ((1.0 - weight) * share + if row_total > 0.0 { weight * times / row_total } else { 0.0 }).log2();
+        *row.entry(value).or_default() += 1.0;
+        *seen.entry(value).or_default() += 1.0;
+        last = value;
+    }
+    (plain.min(after) + 1.0, text)
+}
+
+/// Bits of numbers: their magnitude and the three bits below its first are modelled, the rest is taken as chance.
+fn magnitudes(numbers: &[u64]) -> f64 {
+    let mut models: HashMap<u64, [f64; 2]> = HashMap::new();
+    let mut bits = 0.0;
+    let mut code = |context: u64, bit: u64| {
+        let counts = models.entry(context).or_insert([0.4, 0.4]);
+        bits -= (counts[bit as usize] / (counts[0] + counts[1])).log2();
+        counts[bit as usize] += 1.0;
+    };
+    let mut chance = 0.0;
+    for &number in numbers {
+        let magnitude = u64::from(64 - number.leading_zeros());
+        (0..magnitude).for_each(|below| code(below, 1));
+        code(magnitude, 0);
+        let mut node = 1;
+        for place in (0..magnitude.saturating_sub(1)).rev() {
+            if magnitude - place > 4 {
+                chance += 1.0;
+                continue;
+            }
+            let bit = number >> place & 1;
+            code(1_000 + magnitude * 64 + node, bit);
+            node = node * 2 + bit;
+        }
+    }
+    bits + chance
 }
 
 /// Values that are one number each in the same form: a common text before it, so many digits after the point, decimal
-/// or hexadecimal of a common width. The form is written first.
+/// or hexadecimal of a common width. The form comes first.
 fn numbers(values: &[Vec<u8>]) -> Option<(Vec<u8>, Vec<u64>)> {
     let first = values.first()?;
     let prefix = first.len()
         - first.iter().rev().take_while(|byte| byte.is_ascii_hexdigit() || **byte == b'.').count();
     for (radix, fixed) in [(10, false), (10, true), (16, false), (16, true)] {
+        let point = first.iter().rev().position(|&byte| byte == b'.').filter(|_| prefix < first.len());
         let read = |value: &Vec<u8>| -> Option<u64> {
             let digits = value.strip_prefix(&first[..prefix])?;
             let text: String =
                 digits.iter().filter(|byte| **byte != b'.').map(|&byte| char::from(byte)).collect();
             let number = u64::from_str_radix(&text, radix).ok()?;
-            let point = digits.iter().rev().position(|&byte| byte == b'.');
-            let same_point =
-                point == first.iter().rev().position(|&byte| byte == b'.').filter(|_| prefix < first.len());
             // Written again it must be the same text.
-            let width = if fixed || point.is_some() { text.len() } else { 0 };
-            let back = if radix == 10 { format!("{number:0width$}") } else { format!("{number:0width$x}") };
-            let same_width = if fixed {
-                value.len() == first.len()
+            let width = if fixed {
+                first.len() - prefix - usize::from(point.is_some())
             } else {
-                point.is_none() || !text.starts_with('0') || text.len() == point? + 1
+                point.map_or(0, |at| at + 1)
             };
-            (same_point && same_width && back == text).then_some(number)
+            let back = if radix == 10 { format!("{number:0width$}") } else { format!("{number:0width$x}") };
+            (digits.iter().rev().position(|&byte| byte == b'.') == point && back == text).then_some(number)
         };
         if let Some(numbers) = values.iter().map(read).collect::<Option<Vec<_>>>() {
             let mut head = first[..prefix].to_vec();
@@ -148,13 +245,4 @@ fn numbers(values: &[Vec<u8>]) -> Option<(Vec<u8>, Vec<u64>)> {
         }
     }
     None
-}
-
-/// Numbers as byte planes, as many as the largest needs.
-fn planes(numbers: &[u64], out: &mut Vec<u8>) {
-    let widest = numbers.iter().max().map_or(0, |largest| 8 - largest.leading_zeros() / 8);
-    out.push(widest as u8);
-    for plane in 0..widest {
-        out.extend(numbers.iter().map(|number| (number >> (8 * plane)) as u8));
-    }
 }
