@@ -16,6 +16,7 @@ use tracing_subscriber::fmt;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
+use crate::cluster::cluster;
 use crate::config::{self, Config, Grade, Problem};
 use crate::inspect::{check, decode, export, query, sql};
 use crate::run::{RunError, Service, run};
@@ -60,6 +61,9 @@ ecu-daemon: telemetry of an ECU, from CAN frames to the cloud
       Followed are 7DF, 7E0-7EF, 18DAxxF1, 18DAF1xx and 18DBxxF1.
       --isotp: these identifiers, too: 79B:7BB, 6F1/12:612/F1 with address bytes, 700:* for functional requests.
       --no-isotp: none but those named with --isotp.
+  ecu-daemon cluster [LOG|-]
+      Log lines to clusters: for each line, when all are read, CLUSTER<TAB>TEMPLATE, with <*> for what varies.
+      The header of a syslog, logcat or \"SECONDS LEVEL APP: TEXT\" line is left out.
   ecu-daemon query --store DB [signals|spans|logs] [--name GLOB] [--bus NAME] [--from TIME] [--to TIME]
                    [--limit N] [--format table|csv|json] [--control SOCKET]
       What a ring holds. A live ring is asked through its service's control socket. TIME: 2026-11-20T13:00:00Z, or
@@ -136,6 +140,7 @@ fn dispatch(mut arguments: lexopt::Parser) -> Result<(), Failure> {
         "run" => run_command(arguments),
         "check" => check_command(arguments),
         "decode" => decode_command(arguments),
+        "cluster" => cluster_command(arguments),
         "query" => query::command(arguments),
         "sql" => sql::command(arguments),
         "export" => export::command(arguments),
@@ -265,6 +270,17 @@ fn decode_command(mut arguments: lexopt::Parser) -> Result<(), Failure> {
         None
     };
     decode::decode(&dbc, matching, channels, log.as_deref().unwrap_or(Path::new("-")))
+}
+
+fn cluster_command(mut arguments: lexopt::Parser) -> Result<(), Failure> {
+    let mut log = None;
+    while let Some(argument) = arguments.next()? {
+        match argument {
+            Value(file) if log.is_none() => log = Some(PathBuf::from(file)),
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    cluster(log.as_deref().unwrap_or(Path::new("-")))
 }
 
 /// Log lines of the daemon itself, for the journal or the terminal. `quiet` crates are left out.

@@ -6,6 +6,7 @@
 pub mod capture;
 pub mod cli;
 pub mod clock;
+pub mod cluster;
 pub mod config;
 pub mod control;
 #[cfg(feature = "demo")]

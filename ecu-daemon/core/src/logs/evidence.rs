@@ -11,11 +11,11 @@ const VALUES_MAX: usize = 4_096;
 const LINES_STEADY: u64 = 16;
 
 /// Words that stood where a variable stands, in any line: a word that was a value once is one elsewhere.
-pub(super) struct Values(Box<[Token; VALUES_MAX]>);
+pub(super) struct Values(Box<[Token]>);
 
 impl Default for Values {
     fn default() -> Self {
-        Self(Box::new([Token::VARIABLE; VALUES_MAX]))
+        Self(vec![Token::VARIABLE; VALUES_MAX].into())
     }
 }
 

@@ -249,10 +249,10 @@ impl Scan<'_> {
             return;
         }
         // `visible:true`, `rsp:null`: the part behind the last joiner counts as a word, too.
-        if let Some(joiner) = word.iter().rposition(|&byte| byte == b':') {
-            if words::is_truth_value(&word[joiner + 1..]) {
-                self.push(start + joiner + 1, inner, Kind::Truth);
-            }
+        if let Some(joiner) = word.iter().rposition(|&byte| byte == b':')
+            && words::is_truth_value(&word[joiner + 1..])
+        {
+            self.push(start + joiner + 1, inner, Kind::Truth);
         }
         self.leave(start, end);
     }

@@ -33,6 +33,10 @@ impl ClusterId {
 pub struct Origin(u64);
 
 impl Origin {
+    pub(super) fn number(self) -> u64 {
+        self.0
+    }
+
     /// Of the app's name (may be empty) and the level, when the line has one.
     pub fn new(app: &[u8], severity: Option<Severity>) -> Self {
         Self(mix(mix_bytes(0, app), u64::from(severity.map_or(0, Severity::number))))
@@ -50,8 +54,6 @@ pub struct Mined<'a> {
     pub new: bool,
     /// The variable parts of the line, in order; as many as the template has holes.
     pub variables: &'a [Span],
-    /// Clusters that were found to be one with `cluster` just now.
-    pub merged: &'a [ClusterId],
 }
 
 /// What the miner did so far.
@@ -139,7 +141,7 @@ impl Miner {
             self.adopt(&assigned);
         }
         let cluster = ClusterId(self.groups.get(slot).map_or(0, |cluster| cluster.id));
-        Mined { template: id, cluster, new, variables: &self.variables, merged: &self.merged }
+        Mined { template: id, cluster, new, variables: &self.variables }
     }
 
     #[cold]
@@ -256,6 +258,11 @@ impl Miner {
             .collect();
         clusters.sort_unstable_by_key(|&(id, ..)| id);
         clusters
+    }
+
+    /// Clusters that the last line showed to be one with its own; their numbers are not used again.
+    pub fn merged(&self) -> &[ClusterId] {
+        &self.merged
     }
 
     /// Templates held.

@@ -5,6 +5,7 @@
 //! where values stand. After Drain (structure first), Brain and PILAR (cardinality of the words at one place) and CLP
 //! (template and variables give back the exact line), without training and without a setting per log.
 
+pub mod alarms;
 mod bytes;
 mod cache;
 mod date;

@@ -38,10 +38,11 @@ pub(super) fn kind(word: &[u8], announced_as_id: bool) -> Kind {
     if !digits.is_empty() && digits.iter().all(u8::is_ascii_digit) {
         return Kind::Integer;
     }
-    if let Some(hex) = digits.strip_prefix(b"0x").or_else(|| digits.strip_prefix(b"0X")) {
-        if !hex.is_empty() && hex.iter().all(u8::is_ascii_hexdigit) {
-            return if announced_as_id && fits_can_id(hex) { Kind::CanId } else { Kind::Hex };
-        }
+    if let Some(hex) = digits.strip_prefix(b"0x").or_else(|| digits.strip_prefix(b"0X"))
+        && !hex.is_empty()
+        && hex.iter().all(u8::is_ascii_hexdigit)
+    {
+        return if announced_as_id && fits_can_id(hex) { Kind::CanId } else { Kind::Hex };
     }
     if words::is_truth_value(word) {
         return Kind::Truth;

@@ -32,7 +32,7 @@ pub(crate) fn shared() -> Option<PathBuf> {
     root.is_dir().then(|| root.to_owned())
 }
 
-/// A LogHub set with the corrected labels.
+/// A public set (`loghub-2k`) with the corrected labels.
 pub(crate) fn loghub(root: &Path, name: &str) -> Labelled {
     let path = root.join(format!("loghub-2k/{name}/{name}_2k.log_structured_corrected.csv"));
     let text = fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
@@ -56,6 +56,15 @@ pub(crate) fn ecu(name: &str, log: &str, labels: &str) -> Labelled {
         let mut head = head.split(' ').skip(1);
         let (level, app) = (head.next().unwrap(), head.next().unwrap());
         set.push(message.as_bytes(), Origin::new(app.as_bytes(), severity(level)), label);
+    }
+    set
+}
+
+/// Lines without labels, as they stand.
+pub(crate) fn unlabelled(name: &str, log: &[u8]) -> Labelled {
+    let mut set = Labelled::new(name);
+    for line in log.split(|&byte| byte == b'\n').filter(|line| !line.is_empty()) {
+        set.push(line, Origin::new(b"", None), "");
     }
     set
 }
