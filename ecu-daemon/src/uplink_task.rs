@@ -227,10 +227,11 @@ impl UplinkTask<'_> {
 
     async fn greet(&mut self, session_present: bool) {
         info!(broker = self.config.link.broker(), session_present, "connected");
-        let mut status = self.status.uplink();
-        (status.connected, status.error) = (true, None);
-        status.connects += 1;
-        drop(status);
+        {
+            let mut status = self.status.uplink();
+            (status.connected, status.error) = (true, None);
+            status.connects += 1;
+        }
         if !self.memory.had_session {
             // It may have been an earlier process's: the ring remembers.
             let link = &self.config.link;
