@@ -2,12 +2,13 @@
 
 mod card;
 mod events;
+mod tend;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use store::block::{SchemaHash, SealedBlock};
-use store::ring::{Lease, Notice, RingError, RingFile, Tally};
+use store::ring::{Lease, RingError, RingFile, Tally};
 use tokio::sync::Notify;
 use tracing::{debug, error, info, warn};
 
@@ -27,8 +28,6 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 const ACKED_AFTER: Duration = Duration::from_secs(10);
 /// How often the ring is tended when nothing else is to be done.
 const TEND_EVERY: Duration = Duration::from_secs(1);
-/// Pages of a file set aside that are searched in one go, between two looks into the inbox: 1 MiB.
-const SALVAGE_PAGES: u32 = 256;
 /// How long a stop waits for a card that does not take the last blocks. Less than the service's `TimeoutStopSec`, so
 /// that the loss is counted and said by us, and the ring is closed.
 const STOP_WITHIN: Duration = Duration::from_secs(5);
@@ -302,84 +301,6 @@ impl<'a> Writer<'a> {
         }
         self.failed_at = Some(Instant::now());
         self.tell(Some(text));
-    }
-
-    /// Has the ring do what can wait, and says what has happened to it.
-    fn tend(&mut self) {
-        if let Err(error) = self.ring.tend(SALVAGE_PAGES, clock::boot().0) {
-            debug!(%error, "the ring cannot be tended");
-        }
-        let notices = self.ring.take_notices();
-        if notices.is_empty() {
-            return;
-        }
-        self.status.store().salvage.kept = self.ring.set_aside();
-        for notice in notices {
-            match notice {
-                Notice::SetAside(aside) => {
-                    let path = aside.path.display();
-                    error!(
-                        reason = aside.reason,
-                        "the ring file was damaged; it is now {path}, and is salvaged"
-                    );
-                    self.status.store().salvage.set_aside(&aside);
-                }
-                Notice::Reopened => {
-                    info!("the ring file was opened anew");
-                    self.status.store().salvage.reopened += 1;
-                }
-                Notice::Salvaged(report) => {
-                    warn!("{}", report.to_string().trim_end().replace('\n', "; "));
-                    self.status.store().salvage.searched(&report);
-                }
-                Notice::GivenUp { id, records, unreadable } => {
-                    let why = if unreadable { "cannot be read" } else { "is damaged" };
-                    error!(id, records, "a block of the ring {why}; it is given up, and counted");
-                }
-            }
-        }
-        if self.failed_at.is_none() {
-            self.tell(None);
-        }
-    }
-
-    /// Has the ring preserve what lies around fault events.
-    fn preserve(&mut self) {
-        let Some(window) = self.events.wanted() else { return };
-        match self.ring.preserve(window) {
-            Ok(preserved) => {
-                self.events.preserved();
-                info!(
-                    blocks = preserved.blocks,
-                    refused = preserved.refused,
-                    "what lies around an error is preserved"
-                );
-                let mut status = self.status.store();
-                status.preserved.blocks += preserved.blocks;
-                status.preserved.refused += preserved.refused;
-                status.preserve_skipped = self.events.skipped;
-            }
-            // It is asked for again.
-            Err(error) => debug!(%error, "what lies around an error cannot be preserved now"),
-        }
-    }
-
-    /// The first blocks of this process are on the card.
-    fn first_stored(&self) {
-        let mut status = self.status.store();
-        if status.first_stored_after.is_none()
-            && let Some(running) = clock::running()
-        {
-            status.first_stored_after = Some(running);
-            drop(status);
-            info!(after = ?running, "first records stored");
-        }
-    }
-
-    fn look_at_card(&mut self) {
-        if let Some(card) = self.card.look(clock::boot().0) {
-            self.status.store().card = card;
-        }
     }
 
     fn pending_tally(&self) -> Tally {
