@@ -108,8 +108,11 @@ fn column(values: &[Vec<u8>], texts: &mut Vec<u8>) -> f64 {
     bits
 }
 
+/// Values of one hole, line by line.
+type Column = Vec<Vec<u8>>;
+
 /// The text between the digits that all values share, and the columns of digits.
-fn parts(values: &[Vec<u8>]) -> Option<(Vec<u8>, Vec<Vec<Vec<u8>>>)> {
+fn parts(values: &[Vec<u8>]) -> Option<(Vec<u8>, Vec<Column>)> {
     let runs = |value: &[u8]| -> Vec<Vec<u8>> {
         value.chunk_by(|a, b| a.is_ascii_digit() == b.is_ascii_digit()).map(<[u8]>::to_vec).collect()
     };

@@ -105,7 +105,11 @@ impl Groups {
     pub(super) fn review(&mut self, slot: u32) -> Option<Assigned> {
         let cluster = self.get(slot)?;
         let (key, outline, lines) = (cluster.key, cluster.outline, cluster.lines);
-        let merge = self.value_merge(self.near(outline), &cluster.tokens, lines)?;
+        let near = self.near(outline);
+        if near.len() < 2 {
+            return None;
+        }
+        let merge = self.value_merge(near, &cluster.tokens, lines)?;
         if merge.slots.len() < 2 {
             return None;
         }

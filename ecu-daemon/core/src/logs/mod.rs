@@ -10,6 +10,7 @@ mod bytes;
 mod cache;
 mod date;
 mod evidence;
+pub mod grade;
 mod group;
 mod hash;
 mod mask;

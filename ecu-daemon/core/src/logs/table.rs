@@ -8,7 +8,7 @@ use super::template::{Template, TemplateId, literal_hash};
 /// Templates at a time. A service that runs for months sees more; those not seen for long are forgotten.
 pub const TEMPLATES_MAX: usize = 4_096;
 /// Bytes of all their texts.
-const TEXT_BYTES_MAX: usize = 1 << 20;
+const TEXT_BYTES_MAX: usize = 2 << 20;
 /// Templates that make room at once, so that a flood of new ones does not look for the oldest each time.
 const ROOM: usize = TEMPLATES_MAX / 16;
 /// A template seen often outlives this many lines more for each time it was seen ...
