@@ -9,6 +9,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use daemon::{Card, Daemon, query};
+use ecu_daemon::clock;
 use ecu_daemon::config::Config;
 use ecu_daemon::inbox::{Inbox, Request};
 use ecu_daemon::status::Status;
@@ -88,6 +89,35 @@ fn a_ring_that_is_full_keeps_what_was_sampled_around_an_error() {
     assert!(around.len() <= whole.len() + 1, "and little else: {around:?}");
 }
 
+/// Broker and daemon were away for minutes: what counts is the time before the last acknowledgement, and that once.
+#[test]
+fn a_broker_that_forgot_long_ago_gets_the_last_minute_before_it_went() {
+    const ACKED_AT: [i64; 4] = [100, 170, 200, 210];
+    let folder = tempfile::tempdir().unwrap();
+    let (config, _) = Config::parse("car.toml", "[store]\npath = 'ring.db'", folder.path()).unwrap();
+    let (mut ring, _) = open_or_quarantine_with(&config.store.path, config.store.retention).unwrap();
+    // In a boot before this one, which ran until 400 s.
+    ring.begin(BootId([1; 16]), 0);
+    let mut sealer = Sealer::new(BootId([1; 16]), 0, 1).unwrap();
+    for at in ACKED_AT {
+        ring.commit(&[block(&mut sealer, Kind::Samples, Class::Live, 0, 100)], &mut Vec::new(), 0).unwrap();
+        let mut leases = ring.lease(1000, 1).unwrap().into_iter().map(|block| block.lease).collect();
+        ring.commit(&[], &mut leases, at * SECOND).unwrap();
+    }
+    ring.commit(&[], &mut Vec::new(), 400 * SECOND).unwrap();
+    let (inbox, status, stored) = (Inbox::default(), Status::default(), Notify::new());
+    let complete = AtomicBool::new(false);
+    let writer = Writer::new(ring, &inbox, &status, &stored, &complete, &config.store, SECOND);
+    std::thread::scope(|scope| {
+        scope.spawn(|| writer.run());
+        inbox.ask(Request::Reoffer(clock::boot().0 - 60 * SECOND));
+        inbox.ask(Request::Reoffer(clock::boot().0 - 60 * SECOND));
+        inbox.ask(Request::Close);
+    });
+    assert_eq!(status.uplink().reoffered, 3);
+    assert_eq!(status.store().books.total().acked.blocks, 1);
+}
+
 /// A folder with a drive of 3 s, one frame every 10 ms.
 fn prepare(folder: &Path) {
     let mut log = String::new();
@@ -134,7 +164,7 @@ fn a_file_set_aside_is_told_about_and_what_it_does_to_the_card_is_counted() {
     // The kernel's figures are read every second.
     daemon.until("the card's figures are there", |daemon| {
         let bytes = |what: &str| daemon.metric(&format!("ecu_daemon_card_{what}"));
-        let written = bytes("written_bytes_total{by=\"ring\"}");
+        let written = bytes("written_bytes_total ");
         bytes("payload_bytes_total").is_some_and(|payload| payload > 0 && written >= Some(payload))
     });
     let page = daemon.page("/metrics").unwrap();

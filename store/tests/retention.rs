@@ -324,6 +324,23 @@ fn a_ring_of_the_first_release_is_taken_over_and_one_of_a_later_is_set_aside_and
 }
 
 #[test]
+fn a_ring_of_version_2_is_taken_over() {
+    let mut bench = Bench::new();
+    let mut ring = bench.open(Retention::new(TIGHT));
+    let block = bench.block(Class::Live, 100, 0);
+    ring.commit(&[block], &mut Vec::new(), 0).unwrap();
+    let books = *ring.books();
+    ring.close().unwrap();
+    // Version 3 is version 2 and this table.
+    let connection = rusqlite::Connection::open(bench.path()).unwrap();
+    connection.execute_batch("DROP TABLE session; PRAGMA user_version = 2").unwrap();
+    drop(connection);
+    let mut ring = bench.open(Retention::new(TIGHT));
+    assert_eq!((*ring.books(), ring.session()), (books, None));
+    assert_eq!(lease_all(&mut ring).len(), 1);
+}
+
+#[test]
 fn what_is_set_aside_is_reported_and_bounded() {
     let mut bench = Bench::new();
     for round in 0..12_u8 {

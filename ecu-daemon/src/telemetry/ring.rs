@@ -9,7 +9,11 @@ pub(super) fn describe() {
     describe_counter!("ecu_daemon_card_payload_bytes_total", "Bytes of blocks committed in this run.");
     describe_counter!(
         "ecu_daemon_card_written_bytes_total",
-        "Bytes that the writer handed to the system for them; by=\"device\": all that the device was given since it appeared."
+        "Bytes that the writer handed to the system for them."
+    );
+    describe_counter!(
+        "ecu_daemon_card_device_written_bytes_total",
+        "All that the device was given since it appeared, by whomever."
     );
     describe_gauge!(
         "ecu_daemon_card_written_bytes_per_payload_byte",
@@ -93,9 +97,9 @@ pub(super) fn update(store: &StoreStatus) {
 fn card(store: &StoreStatus) {
     let card = &store.card;
     counter!("ecu_daemon_card_payload_bytes_total").absolute(card.payload_bytes);
-    counter!("ecu_daemon_card_written_bytes_total", "by" => "ring").absolute(card.written_bytes);
+    counter!("ecu_daemon_card_written_bytes_total").absolute(card.written_bytes);
     if let Some(bytes) = card.device_written_bytes {
-        counter!("ecu_daemon_card_written_bytes_total", "by" => "device").absolute(bytes);
+        counter!("ecu_daemon_card_device_written_bytes_total").absolute(bytes);
     }
     if let Some(ratio) = card.amplification {
         gauge!("ecu_daemon_card_written_bytes_per_payload_byte").set(ratio);

@@ -9,7 +9,7 @@ pub struct Books {
     pub sealed: u64,
     /// Of these: acknowledged by the broker, and that noted in the file.
     pub acked: u64,
-    /// Still to be sent; the daemon counts these from the rows themselves when it opens the ring.
+    /// Still to be sent, by the books in the file.
     pub waiting: u64,
     /// Gone because the ring was full.
     pub evicted: u64,
@@ -58,7 +58,7 @@ pub enum Fault {
     /// Committed records are missing.
     Lost,
     /// Records whose acknowledgement was committed would be sent again. (One that is not committed yet costs a
-    /// repetition, at most those of the last `commit_after`.)
+    /// repetition, at most those of the last 10 s.)
     Returned,
     /// Losses to a full ring that were counted are not counted any more.
     Forgotten,
