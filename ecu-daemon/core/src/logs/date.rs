@@ -6,6 +6,9 @@ use super::words;
 /// Where the date ends that begins with the word `start..end`, if one begins there.
 pub(super) fn written_out(line: &[u8], start: usize, end: usize) -> Option<usize> {
     let word = &line[start..end];
+    if word.len() != 3 {
+        return None;
+    }
     let month = if words::is_month(word) {
         (start, end)
     } else if words::is_weekday(word) {

@@ -197,7 +197,7 @@ impl Scan<'_> {
         } else if value && next != b'=' && seen & (LETTER | DIGIT | SLASH) != 0 {
             self.value_of_key(start, inner);
         } else if seen & (DIGIT | SLASH) == 0 {
-            self.plain(start, inner, end);
+            self.plain(start, inner, end, seen);
         } else {
             self.split(start, inner, seen);
         }
@@ -226,11 +226,11 @@ impl Scan<'_> {
     }
 
     /// A word without digits and slashes.
-    fn plain(&mut self, start: usize, inner: usize, end: usize) {
+    fn plain(&mut self, start: usize, inner: usize, end: usize, seen: u8) {
         let word = &self.line[start..inner];
         let kind = if words::is_truth_value(word) {
             Some(Kind::Truth)
-        } else if word::is_host(word) {
+        } else if seen & JOINER != 0 && word::is_host(word) {
             Some(Kind::Address)
         } else if self.names_user(start, word) {
             Some(Kind::Text)
@@ -249,7 +249,8 @@ impl Scan<'_> {
             return;
         }
         // `visible:true`, `rsp:null`: the part behind the last joiner counts as a word, too.
-        if let Some(joiner) = word.iter().rposition(|&byte| byte == b':')
+        if seen & JOINER != 0
+            && let Some(joiner) = word.iter().rposition(|&byte| byte == b':')
             && words::is_truth_value(&word[joiner + 1..])
         {
             self.push(start + joiner + 1, inner, Kind::Truth);
