@@ -6,7 +6,7 @@ mod labelled;
 
 use std::fs;
 
-use ecu_core::logs::Miner;
+use ecu_core::logs::{Miner, Origin};
 use labelled::{Labelled, own};
 
 #[test]
@@ -84,6 +84,17 @@ fn template_and_variables_give_back_every_line() {
             assert_eq!(String::from_utf8_lossy(&back), String::from_utf8_lossy(line));
         }
     }
+}
+
+#[test]
+fn an_empty_line_is_not_a_line_that_is_all_variable() {
+    let mut miner = Miner::default();
+    let origin = Origin::new(b"", None);
+    let clusters = [&b""[..], b"7", b"", b"\x01\x02"].map(|line| miner.mine(origin, line).cluster);
+    assert!(
+        clusters[0] == clusters[2] && clusters[1] == clusters[3] && clusters[0] != clusters[1],
+        "{clusters:?}"
+    );
 }
 
 /// What a set that is mined twice gives must not depend on anything but its lines.

@@ -1,16 +1,19 @@
 //! Dates in words: `Sun Jul 10 03:55:15 2005`, `Jun 14 15:16:01`, `Thu Jul  7 23:13:01 EDT 2005`.
 
 use super::bytes::{DIGIT, LETTER, SPACE, class, run};
-use super::words;
+use super::vocabulary;
 
 /// Where the date ends that begins with the word `start..end`, if one begins there.
 pub(super) fn written_out(line: &[u8], start: usize, end: usize) -> Option<usize> {
     let word = &line[start..end];
-    let month = if words::is_month(word) {
+    if word.len() != 3 {
+        return None;
+    }
+    let month = if vocabulary::is_month(word) {
         (start, end)
-    } else if words::is_weekday(word) {
+    } else if vocabulary::is_weekday(word) {
         let next = piece(line, skip_comma(line, end))?;
-        words::is_month(&line[next.0..next.1]).then_some(next)?
+        vocabulary::is_month(&line[next.0..next.1]).then_some(next)?
     } else {
         return None;
     };

@@ -1,12 +1,13 @@
 //! A fast hash of short texts. Not against attackers: whatever it finds is compared before it is believed.
 
 const MULTIPLIER: u64 = 0x9E37_79B9_7F4A_7C15;
+const OTHER_MULTIPLIER: u64 = 0xD6E8_FEB8_6659_FD93;
 
-/// Adds `value` to `state`.
+/// Adds `value` to `state`; zeros count, too.
 #[inline]
 pub(super) const fn mix(state: u64, value: u64) -> u64 {
-    let product =
-        ((state ^ value) as u128).wrapping_mul(((MULTIPLIER as u128) << 64) | 0xD6E8_FEB8_6659_FD93);
+    let sum = (state ^ value).wrapping_add(MULTIPLIER);
+    let product = sum as u128 * OTHER_MULTIPLIER as u128;
     (product as u64) ^ ((product >> 64) as u64) ^ state.rotate_left(23)
 }
 

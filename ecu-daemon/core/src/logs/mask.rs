@@ -5,7 +5,7 @@
 //! path, a host name, a truth value) says otherwise.
 
 use super::bytes::{CONTROL, DIGIT, JOINER, LETTER, PUNCTUATION, SLASH, SPACE, class, peek, run};
-use super::{date, word, words};
+use super::{date, vocabulary, word};
 
 /// Bytes of a line that are looked at; the rest is one variable. Longer lines carry dumps, not sentences.
 pub const LINE_BYTES_MAX: usize = 4_096;
@@ -65,7 +65,7 @@ impl Span {
     }
 }
 
-/// Where the last words ended, as far as the next one depends on it.
+/// How far the line was read, and what the next word depends on.
 struct Scan<'a> {
     line: &'a [u8],
     spans: &'a mut Vec<Span>,
@@ -86,12 +86,9 @@ pub fn mask(line: &[u8], spans: &mut Vec<Span>) {
     }
     if scan.spans.len() >= VARIABLES_MAX || line.len() > LINE_BYTES_MAX {
         scan.spans.truncate(VARIABLES_MAX - 1);
-        let from = scan.spans.last().map_or(0, |last| last.end as usize);
-        let from = if line.len() > LINE_BYTES_MAX && scan.at >= LINE_BYTES_MAX {
-            LINE_BYTES_MAX.max(from)
-        } else {
-            from
-        };
+        let last = scan.spans.last().map_or(0, |last| last.end as usize);
+        // Text that was read to the limit stays text.
+        let from = if scan.at >= LINE_BYTES_MAX { LINE_BYTES_MAX.max(last) } else { last };
         spans.push(Span::new(from, line.len(), Kind::Opaque));
     }
 }
@@ -131,7 +128,7 @@ impl Scan<'_> {
         let closing = within.iter().enumerate().position(|(offset, &byte)| {
             byte == quote && class(peek(self.line, start + offset + 1)) & (LETTER | DIGIT) == 0
         });
-        let message = self.value && words::announces_message(&self.line[self.before.0..self.before.1]);
+        let message = self.value && vocabulary::announces_message(&self.line[self.before.0..self.before.1]);
         match closing {
             Some(length) if opens && !message => {
                 self.push(start, start + length, Kind::Text);
@@ -197,7 +194,7 @@ impl Scan<'_> {
         } else if value && next != b'=' && seen & (LETTER | DIGIT | SLASH) != 0 {
             self.value_of_key(start, inner);
         } else if seen & (DIGIT | SLASH) == 0 {
-            self.plain(start, inner, end);
+            self.plain(start, inner, end, seen);
         } else {
             self.split(start, inner, seen);
         }
@@ -219,18 +216,18 @@ impl Scan<'_> {
             end = closing;
         }
         let key = &self.line[self.before.0..self.before.1];
-        let kind = word::kind(&self.line[start..end], words::announces_can_id(key));
+        let kind = word::kind(&self.line[start..end], vocabulary::announces_can_id(key));
         self.push(start, end, kind);
         self.at = self.at.max(end);
         self.before = (0, 0);
     }
 
     /// A word without digits and slashes.
-    fn plain(&mut self, start: usize, inner: usize, end: usize) {
+    fn plain(&mut self, start: usize, inner: usize, end: usize, seen: u8) {
         let word = &self.line[start..inner];
-        let kind = if words::is_truth_value(word) {
+        let kind = if vocabulary::is_truth_value(word) {
             Some(Kind::Truth)
-        } else if word::is_host(word) {
+        } else if seen & JOINER != 0 && word::is_host(word) {
             Some(Kind::Address)
         } else if self.names_user(start, word) {
             Some(Kind::Text)
@@ -249,8 +246,9 @@ impl Scan<'_> {
             return;
         }
         // `visible:true`, `rsp:null`: the part behind the last joiner counts as a word, too.
-        if let Some(joiner) = word.iter().rposition(|&byte| byte == b':')
-            && words::is_truth_value(&word[joiner + 1..])
+        if seen & JOINER != 0
+            && let Some(joiner) = word.iter().rposition(|&byte| byte == b':')
+            && vocabulary::is_truth_value(&word[joiner + 1..])
         {
             self.push(start + joiner + 1, inner, Kind::Truth);
         }
@@ -261,16 +259,16 @@ impl Scan<'_> {
         let (start, end) = self.before;
         // Only a blank may lie between: `user: x`, `user (x)` say something else.
         end > start
-            && words::announces_user(&self.line[start..end])
+            && vocabulary::announces_user(&self.line[start..end])
             && self.line[end..at].iter().all(|&byte| byte == b' ')
             && class(word[0]) == LETTER
-            && !words::is_function_word(word)
+            && !vocabulary::is_function_word(word)
     }
 
     /// A word with digits or slashes: wholly variable, or in parts.
     fn split(&mut self, start: usize, end: usize, seen: u8) {
         let (before, last) = (self.before, self.spans.len());
-        let announced = words::announces_can_id(&self.line[before.0..before.1]);
+        let announced = vocabulary::announces_can_id(&self.line[before.0..before.1]);
         let far = word::split(self.line, start, end, seen, announced, self.spans);
         self.at = self.at.max(far);
         self.before = if self.spans.len() > last { (0, 0) } else { (start, end) };

@@ -18,8 +18,8 @@ mod miner;
 mod shape;
 mod table;
 mod template;
+mod vocabulary;
 mod word;
-mod words;
 
 pub use mask::{Kind, LINE_BYTES_MAX, Span, VARIABLES_MAX, mask};
 pub use miner::{ClusterId, Mined, Miner, MinerTotals, Origin};

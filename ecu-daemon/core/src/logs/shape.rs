@@ -3,12 +3,12 @@
 use super::bytes::{DIGIT, JOINER, LETTER, SLASH, SPACE, class};
 use super::hash::{mix, mix_bytes};
 use super::mask::Span;
-use super::words;
+use super::vocabulary;
 
 /// Tokens compared; what stands behind them does not matter for the structure.
 pub(super) const TOKENS_MAX: usize = 64;
 
-/// A word, a sign or a variable: the hash of its text above, what it is in the lowest byte.
+/// A word, a sign or a variable: the hash of its text in the upper bytes, what it is in the lowest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Token(u64);
 
@@ -26,7 +26,7 @@ impl Token {
 
     pub(super) fn word(text: &[u8]) -> Self {
         let name = if is_name(text) { NAME } else { 0 };
-        let function = if words::is_function_word(text) { FUNCTION } else { 0 };
+        let function = if vocabulary::is_function_word(text) { FUNCTION } else { 0 };
         Self(mix_bytes(1, text) << 8 | WORD | name | function)
     }
 
@@ -115,7 +115,7 @@ impl Shape {
                 let whole = &line[start..at];
                 let word = trim(whole);
                 // A unit behind a number is part of it: `512 kB` and `3 MB` are one kind of value.
-                let unit = self.tokens.last() == Some(&Token::VARIABLE) && words::is_unit(word);
+                let unit = self.tokens.last() == Some(&Token::VARIABLE) && vocabulary::is_unit(word);
                 // `IMB-17`: what stands before the hyphen is part of the name.
                 let prefix = at == end && at < line.len() && word.len() > 1 && word.ends_with(b"-");
                 let range = word == b"-" && self.tokens.last() == Some(&Token::VARIABLE);
@@ -184,15 +184,8 @@ fn without_repetition(tokens: &[Token]) -> usize {
     if length >= 2 && tokens[length - 2].is_variable() {
         return length - 1;
     }
-    let separated = |signs: usize| {
-        length >= signs + 2
-            && tokens[length - signs - 2].is_variable()
-            && tokens[length - signs - 1..length - 1].iter().all(|&token| {
-                [b',', b'|', b';'].iter().any(|&sign| token.is_sign(sign))
-                    || !token.is_word() && !token.is_variable()
-            })
-    };
-    if separated(1) && [b',', b'|', b';'].iter().any(|&sign| tokens[length - 2].is_sign(sign)) {
+    let separator = |token: Token| token.is_sign(b',') || token.is_sign(b';');
+    if length >= 3 && tokens[length - 3].is_variable() && separator(tokens[length - 2]) {
         return length - 2;
     }
     if length >= 4 && tokens[length - 4..length - 2] == tokens[length - 2..] {

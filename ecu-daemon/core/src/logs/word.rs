@@ -2,7 +2,7 @@
 
 use super::bytes::{DIGIT, JOINER, LETTER, PUNCTUATION, SLASH, SPACE, class, peek};
 use super::mask::{Kind, Span};
-use super::words;
+use super::vocabulary;
 
 /// Whether `word` is a host name or a mail address that ends in a known domain.
 pub(super) fn is_host(word: &[u8]) -> bool {
@@ -13,7 +13,7 @@ pub(super) fn is_host(word: &[u8]) -> bool {
     let Some(dot) = word.iter().rposition(|&byte| byte == b'.') else { return false };
     // `org.apache.http` ends in no domain, `a.in` is too short to say.
     dot >= 2
-        && words::is_top_level_domain(&word[dot + 1..])
+        && vocabulary::is_top_level_domain(&word[dot + 1..])
         && word[..dot]
             .iter()
             .all(|&byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_' | b'@'))
@@ -44,7 +44,7 @@ pub(super) fn kind(word: &[u8], announced_as_id: bool) -> Kind {
     {
         return if announced_as_id && fits_can_id(hex) { Kind::CanId } else { Kind::Hex };
     }
-    if words::is_truth_value(word) {
+    if vocabulary::is_truth_value(word) {
         return Kind::Truth;
     }
     let dots = word.iter().filter(|&&byte| byte == b'.').count();

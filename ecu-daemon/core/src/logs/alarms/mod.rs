@@ -169,7 +169,7 @@ impl Alarms {
     }
 
     fn close(&mut self, miner: &Miner, now_ns: i64, raise: &mut impl FnMut(Alarm)) {
-        self.closed += 1;
+        self.closed += self.kinds.len() as u64;
         let mut raised: Vec<(ClusterId, Verdict)> = self
             .kinds
             .iter_mut()

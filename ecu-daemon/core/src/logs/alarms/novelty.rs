@@ -48,10 +48,10 @@ impl Novelty {
         if words.all.is_empty() {
             return false;
         }
-        if self.held >= KNOWN_MAX && !self.known.contains_key(&origin.number()) {
-            // Origins without end: start afresh rather than grow.
+        if self.held >= KNOWN_MAX {
+            // Origins without end: learn afresh rather than grow.
             self.known.clear();
-            self.held = 0;
+            (self.held, self.since_ns) = (0, Some(time_ns));
         }
         let of_origin = self.known.entry(origin.number()).or_default();
         let variant = of_origin.iter().any(|other| words.is_variant_of(other));
