@@ -21,6 +21,8 @@ use events::Events;
 
 /// How long to wait after a failed commit: a full or failing card does not get better by being asked more often.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
+/// The first blocks of a process wait no longer than this.
+const FIRST_COMMIT_AFTER: Duration = Duration::from_millis(100);
 /// How often requests are looked at until then: the inbox does not wait while a block in it is overdue.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// Acknowledgements wait this long for blocks to be committed with: a transaction of their own costs the card five pages,
@@ -137,7 +139,10 @@ impl<'a> Writer<'a> {
             if self.is_held_back() {
                 std::thread::sleep(LOOK_EVERY);
             }
-            let commit_after = self.card.commit_after();
+            let mut commit_after = self.card.commit_after();
+            if self.status.store().first_stored_after.is_none() {
+                commit_after = commit_after.min(FIRST_COMMIT_AFTER);
+            }
             let taken = self.inbox.wait(commit_after, commit_after.min(TEND_EVERY));
             let mut close = false;
             for request in taken.requests {

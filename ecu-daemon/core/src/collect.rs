@@ -23,6 +23,9 @@ pub struct Limits {
     pub tick_ns: i64,
 }
 
+/// The first samples of a run are sealed this soon: what follows the start of an ECU, or ends in its next power cut, is then
+/// on the card within a second.
+const FIRST_AFTER_NS: i64 = 250_000_000;
 /// Spans wait at most this long: class 1 of the design.
 const SPANS_AFTER_NS: i64 = 1_000_000_000;
 /// Spans in a block at most, 48 bytes of memory each.
@@ -155,7 +158,9 @@ impl Collector {
     /// Seals what is old enough.
     pub(crate) fn tick(&mut self, now: BootNanos, perform: &mut impl FnMut(Action)) {
         let due = |opened: Option<BootNanos>, after| opened.is_some_and(|opened| now.since(opened) >= after);
-        if due(self.opened.samples, self.limits.seal_after_ns) {
+        let is_first = self.sample_books.sealed == 0;
+        let samples_after = if is_first { FIRST_AFTER_NS } else { i64::MAX }.min(self.limits.seal_after_ns);
+        if due(self.opened.samples, samples_after) {
             self.seal_samples(now, perform);
         }
         if due(self.opened.spans, SPANS_AFTER_NS) {
