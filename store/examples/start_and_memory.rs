@@ -37,6 +37,7 @@ fn main() -> Outcome<()> {
 
 /// Each figure comes from a process of its own: an allocator keeps what it was given.
 fn measure(folder: &Path) -> Outcome<()> {
+    std::fs::create_dir_all(folder)?;
     let run = |what: &str, ring: &Path| -> Outcome<()> {
         let status = Command::new(std::env::current_exe()?).arg(what).arg(ring).status()?;
         if status.success() { Ok(()) } else { Err(format!("{what}: {status}").into()) }
