@@ -13,7 +13,7 @@ use daemon::{Card, Daemon, query, raw};
 /// 10 ms apart.
 const FRAMES: u16 = 600;
 const CONFIG: &str = "[store]\npath = \"ring.db\"\n[http]\nlisten = \"127.0.0.1:0\"\n[[bus]]\nkind = \"replay\"\n\
-                      name = \"can0\"\nfile = \"drive.log\"\nspeed = 1.0\ndbc = [\"car.dbc\"]\n[[bus.e2e]]\n\
+                      name = \"can0\"\nfile = \"drive.log\"\nspeed = 0.5\ndbc = [\"car.dbc\"]\n[[bus.e2e]]\n\
                       message = \"SPEED\"\nprofile = \"P05\"\ndata_id = 0x1234\n";
 const DBC: &str = "VERSION \"\"\nBU_: ECU\nBO_ 256 SPEED: 8 ECU\n SG_ Speed : 24|16@1+ (0.01,0) [0|655] \"km/h\" ECU\n \
                    SG_ Gear : 40|4@1- (1,0) [-8|7] \"\" ECU\n";

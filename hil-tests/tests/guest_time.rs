@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
 
 use hil_tests::guest::{Guest, aarch64, emulated_bench, shared};
 use hil_tests::say;
@@ -17,8 +18,13 @@ struct Run {
     frames: Vec<Json>,
 }
 
+/// The tests share a guest, which has one such module.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+
 /// Runs the probe on a CAN interface with these parameters of its module, under frames; `meanwhile` is a script.
 fn probe(guest: &Guest, module: &str, arguments: &str, meanwhile: &str) -> (Run, String) {
+    // One that failed left nothing that the next one minds.
+    let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     guest.copy_in(&aarch64("release/clock-probe"), "/tmp/clock-probe");
     guest.run(&format!("modprobe hwvcan {module}; ip link add hw0 type hwvcan; ip link set hw0 up"));
     let text = guest.run(&format!(
