@@ -100,6 +100,8 @@ fn demo(length: Duration, json: bool) -> Result<Summary, Failure> {
     let status = Arc::new(Status::new(names, 0));
     let stop = Arc::new(Stop::default());
     let (counters, gateway_stop) = start_gateway(&broker.to_string())?;
+    // The embedded broker acknowledges what nobody is subscribed to, and throws it away.
+    wait_until(|| counters.connected.get());
 
     let sent = Arc::new(Sent::default());
     let log_socket = folder.path().join("log.sock");
@@ -197,9 +199,13 @@ fn show(status: &Status, counters: &Counters, ended: &Receiver<()>, length: Dura
 
 /// What the broker has acknowledged is on its way; gives it time to arrive.
 fn await_gateway(status: &Status, counters: &Counters) {
-    let started = Instant::now();
     let acked = status.store().books.total().acked.records;
-    while summary::arrived(counters) < acked && started.elapsed() < ARRIVE_WITHIN {
+    wait_until(|| summary::arrived(counters) >= acked);
+}
+
+fn wait_until(is_so: impl Fn() -> bool) {
+    let started = Instant::now();
+    while !is_so() && started.elapsed() < ARRIVE_WITHIN {
         std::thread::sleep(Duration::from_millis(20));
     }
 }
