@@ -104,6 +104,9 @@ fn the_first_schema_is_stored_before_its_blocks_whenever_the_card_is_well() {
     fs::write(folder.join("car.dbc"), DBC.replace("km/h", "m/s")).unwrap();
     let mut daemon = Daemon::start(folder, &["--drain"], Card::Dead);
     daemon.until("the schema cannot be stored", |daemon| daemon.log().contains("the schema is not stored"));
+    daemon.until("it is said", |daemon| {
+        daemon.page("/healthz/ready").is_some_and(|page| page.contains("the schema cannot be stored"))
+    });
     daemon.set_card(Card::Whole);
     let (status, log) = daemon.end();
     assert!(status.success(), "{status}\n{log}");
