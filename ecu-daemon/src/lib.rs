@@ -19,5 +19,6 @@ pub mod run;
 pub mod status;
 pub mod stop;
 pub mod telemetry;
+pub mod time;
 pub mod uplink_task;
 pub mod writer;

@@ -4,6 +4,7 @@ mod buses;
 mod observe;
 mod problem;
 mod raw;
+mod time;
 mod units;
 
 use std::fmt;
@@ -22,6 +23,7 @@ use crate::control;
 pub use buses::{Bus, Pace, Source, read_table};
 pub use observe::Observe;
 pub use problem::{Grade, Problem};
+pub use time::{SyncBy, Time};
 
 /// The configuration that the service runs with when it is given none.
 pub const DEFAULT: &str = include_str!("../../../systemd/config.toml");
@@ -49,6 +51,8 @@ pub struct Config {
     pub log_socket: Option<PathBuf>,
     /// The control socket: where others on this machine read the live ring.
     pub control: Option<PathBuf>,
+    /// How time is kept.
+    pub time: Time,
 }
 
 /// Where blocks are kept.
@@ -165,6 +169,7 @@ impl Check<'_> {
                 Some(path) => Some(self.folder.join(path)),
                 None => control::default_path(),
             },
+            time: self.keep_time(raw.time),
             vehicle,
         }
     }
