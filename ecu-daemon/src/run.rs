@@ -134,9 +134,7 @@ pub fn run(service: Service, status: Arc<Status>, stop: Arc<Stop>) -> Result<(),
     let (maps_in, clock_maps) = sync_channel(1);
     let clocks = Clocks::new(config.buses.len());
     let time = config.time.clone();
-    let is_live = config.buses.iter().any(|bus| matches!(bus.source, Source::Socketcan { .. }));
-    // A recording's stamps are of other clocks than this machine's.
-    let records = time.record.unwrap_or(is_live).then(|| (maps_in, logs_in.clone()));
+    let records = records_time(&config).then(|| (maps_in, logs_in.clone()));
     let mut writer = Writer::new(
         ring,
         &shared.inbox,
@@ -196,6 +194,12 @@ pub fn run(service: Service, status: Arc<Status>, stop: Arc<Stop>) -> Result<(),
     result?;
     // Who waits for a drain relies on its result; a service that is stopped has said and counted what it lost.
     if drain { complete(&shared.status) } else { Ok(()) }
+}
+
+/// Whether clock maps and events of clocks become records: a recording's stamps are of other clocks than this machine's.
+fn records_time(config: &Config) -> bool {
+    let is_live = |source: &Source| matches!(source, Source::Socketcan { .. });
+    config.time.record.unwrap_or_else(|| config.buses.iter().any(|bus| is_live(&bus.source)))
 }
 
 /// What is made before the first thread.

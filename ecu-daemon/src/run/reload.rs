@@ -148,6 +148,7 @@ fn fixed(config: &Config) -> Vec<(&'static str, String)> {
         ("[uplink]", format!("{:?}", config.uplink)),
         ("[http]", format!("{:?}", config.http)),
         ("[logs]", format!("{:?}", config.log_socket)),
+        ("[time]", format!("{:?}", config.time)),
     ]
 }
 
