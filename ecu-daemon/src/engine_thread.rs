@@ -9,7 +9,7 @@ use can_decode::observe::ConflictSigns;
 use ecu_core::engine::SwapError;
 use ecu_core::{Action, Engine, FrameRecord, Notice, Suspicion};
 use heapless::spsc::Consumer;
-use store::block::{Kind, LogRecord};
+use store::block::{ClockMap, Kind, LogRecord};
 use tokio::sync::oneshot;
 use tracing::{error, warn};
 
@@ -49,6 +49,8 @@ pub struct EngineThread<'a> {
     pub frames: Consumer<'a, FrameRecord>,
     /// Log records from the log socket.
     pub logs: Receiver<LogRecord>,
+    /// What is new in the clock map.
+    pub clock_maps: Receiver<ClockMap>,
     /// Other tables.
     pub swaps: Receiver<Swap>,
     /// Blocks to the writer.
@@ -76,6 +78,7 @@ impl EngineThread<'_> {
             if let Ok(swap) = self.swaps.try_recv() {
                 self.swap(&mut engine, swap, now);
             }
+            self.take_clock_map(&mut engine, now);
             let mut frames = 0;
             while let Some(record) = self.frames.dequeue() {
                 engine.frame(&record, now, &mut |action| self.perform(action));
@@ -118,10 +121,18 @@ impl EngineThread<'_> {
                 std::thread::park_timeout(WAIT_MAX);
             }
         }
+        // The last one came before its sender hung up the log channel, maybe after the last look.
+        self.take_clock_map(&mut engine, clock::boot());
         engine.finish(clock::boot(), &mut |action| self.perform(action));
         self.tell(&engine);
         self.tell_observed(&engine, clock::boot());
         self.inbox.finish();
+    }
+
+    fn take_clock_map(&self, engine: &mut Engine, now: BootNanos) {
+        while let Ok(map) = self.clock_maps.try_recv() {
+            engine.clock_map(&map, now, &mut |action| self.perform(action));
+        }
     }
 
     fn swap(&mut self, engine: &mut Engine, swap: Swap, now: BootNanos) {
@@ -209,5 +220,6 @@ impl EngineThread<'_> {
         status.samples = engine.samples();
         status.spans = engine.spans();
         status.logs = engine.logs();
+        status.clock_maps = engine.clock_maps();
     }
 }

@@ -21,5 +21,6 @@ pub mod run;
 pub mod status;
 pub mod stop;
 pub mod telemetry;
+pub mod time;
 pub mod uplink_task;
 pub mod writer;

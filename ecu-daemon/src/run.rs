@@ -2,6 +2,8 @@
 //!
 //! ```text
 //! capture   all buses            ──frames, bounded SPSC of QUEUE_FRAMES──▶ engine
+//! time      a reading a second   ──the clock map, shared───────────────────▶ capture
+//!           ──what is new in it, channel of one; events, with the log socket's ▶ engine
 //! async     log socket           ──records, bounded channel of QUEUE_LOGS─▶ engine
 //! engine    decode, collect, seal ──blocks, Inbox bounded in bytes────────▶ writer
 //! writer    the ring's only owner ──leases, one request at a time────────▶ async
@@ -37,7 +39,7 @@ use tracing::{error, info};
 
 use crate::capture::{Capture, Player, QUEUE_FRAMES};
 use crate::clock;
-use crate::config::Config;
+use crate::config::{Config, Source};
 use crate::diagnostics::Diagnostics;
 use crate::engine_thread::{EngineThread, Swap};
 use crate::inbox::{Inbox, Request};
@@ -45,6 +47,7 @@ use crate::log_socket::QUEUE_LOGS;
 use crate::status::Status;
 use crate::stop::Stop;
 use crate::telemetry::Telemetry;
+use crate::time::{Clocks, Keeper};
 use crate::writer::Writer;
 use edge::Edge;
 use reload::Reload;
@@ -131,6 +134,10 @@ pub fn run(service: Service, status: Arc<Status>, stop: Arc<Stop>) -> Result<(),
     let mut queue = Box::new(Queue::<FrameRecord, QUEUE_FRAMES>::new());
     let (frames_in, frames_out) = queue.split();
     let (logs_in, logs_out) = sync_channel(QUEUE_LOGS);
+    let (maps_in, clock_maps) = sync_channel(1);
+    let clocks = Clocks::new(config.buses.len());
+    let time = config.time.clone();
+    let records = records_time(&config).then(|| (maps_in, logs_in.clone()));
     let mut writer = Writer::new(
         ring,
         &shared.inbox,
@@ -146,6 +153,7 @@ pub fn run(service: Service, status: Arc<Status>, stop: Arc<Stop>) -> Result<(),
         let engine_end = EngineThread {
             frames: frames_out,
             logs: logs_out,
+            clock_maps,
             swaps,
             inbox: &shared.inbox,
             patient: Capture::can_wait(&config.buses),
@@ -155,15 +163,21 @@ pub fn run(service: Service, status: Arc<Status>, stop: Arc<Stop>) -> Result<(),
             captured: Arc::clone(&shared.captured),
         };
         let engine = spawn(scope, "engine", &shared, move || engine_end.run(engine))?;
+        let waker = engine.thread().clone();
+        let latency = time.stamp_latency_ns;
         let capture =
-            Capture::new(&config.buses, players, frames_in, engine.thread().clone(), &shared.status);
+            Capture::new(&config.buses, players, frames_in, waker, &shared.status, &clocks, latency);
         let shared = &shared;
+        let keeper = Keeper::new(&time, &clocks, &shared.status, records);
+        let keeper = spawn(scope, "time", shared, move || keeper.run(&shared.captured))?;
+        let keeper = keeper.thread().clone();
         spawn(scope, "capture", shared, move || {
             capture.run(&shared.stop);
             while !drain && !shared.stop.is_set() {
                 std::thread::park_timeout(Duration::from_millis(50));
             }
             shared.captured.set();
+            keeper.unpark();
         })?;
         spawn(scope, "writer", shared, move || writer.run())?;
         let uplink = config.uplink.take();
@@ -185,6 +199,12 @@ pub fn run(service: Service, status: Arc<Status>, stop: Arc<Stop>) -> Result<(),
     result?;
     // Who waits for a drain relies on its result; a service that is stopped has said and counted what it lost.
     if drain { complete(&shared.status) } else { Ok(()) }
+}
+
+/// Whether clock maps and events of clocks become records: a recording's stamps are of other clocks than this machine's.
+fn records_time(config: &Config) -> bool {
+    let is_live = |source: &Source| matches!(source, Source::Socketcan { .. });
+    config.time.record.unwrap_or_else(|| config.buses.iter().any(|bus| is_live(&bus.source)))
 }
 
 /// What is made before the first thread.

@@ -1,6 +1,7 @@
 //! What all threads know of each other: counters and states, for /metrics, /healthz and the demo's table.
 
 mod before;
+mod clocks;
 mod observed;
 mod ring;
 
@@ -17,6 +18,7 @@ use crate::diagnostics::DiagnosticCounts;
 use crate::inbox::Inbox;
 
 pub use before::ObservedBefore;
+pub use clocks::{ClockState, ClocksStatus, TruthState};
 pub use observed::{BusObserved, IdObserved, Rhythm};
 pub use ring::{CardStatus, SalvageStatus};
 
@@ -89,6 +91,8 @@ pub struct EngineStatus {
     pub spans: RecordBooks,
     /// Log records.
     pub logs: RecordBooks,
+    /// Lines of clock maps.
+    pub clock_maps: RecordBooks,
     /// Blocks sealed.
     pub blocks: u64,
     /// Bytes of blocks sealed.
@@ -223,6 +227,7 @@ pub struct Status {
     diagnostics: Mutex<Vec<Option<DiagnosticCounts>>>,
     store: Mutex<StoreStatus>,
     uplink: Mutex<UplinkStatus>,
+    clocks: Mutex<ClocksStatus>,
 }
 
 /// A panicked thread leaves plain numbers behind; they are still worth reading.
@@ -270,6 +275,11 @@ impl Status {
         lock(&self.uplink)
     }
 
+    /// What the clocks last showed.
+    pub fn clocks(&self) -> MutexGuard<'_, ClocksStatus> {
+        lock(&self.clocks)
+    }
+
     /// Names of messages; empty at first, others after a reload. Who wants this and [`Self::observed`] takes that first.
     pub fn names(&self) -> MutexGuard<'_, Names> {
         lock(&self.names)
@@ -312,7 +322,8 @@ impl Status {
         let engine = self.engine().clone();
         let store = self.store().clone();
         let frames = self.buses.iter().zip(&engine.buses).all(|(bus, books)| bus.read().balanced(books));
-        let sealed = engine.samples.sealed + engine.spans.sealed + engine.logs.sealed;
+        let sealed =
+            engine.samples.sealed + engine.spans.sealed + engine.logs.sealed + engine.clock_maps.sealed;
         let kept = store.stored() + store.unstored.records;
         frames && store.books.balanced() && sealed == kept + store.dropped.records
     }

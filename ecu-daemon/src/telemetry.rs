@@ -1,5 +1,6 @@
 //! The daemon's own metrics, through the `metrics` facade, brought up to date when they are asked for.
 
+mod clocks;
 mod diagnostics;
 mod observed;
 mod ring;
@@ -43,6 +44,7 @@ impl Telemetry {
         self.handle.run_upkeep();
         let mut text = self.handle.render();
         observed::by_message(status, &mut text);
+        clocks::append(status, &mut text);
         text
     }
 }
@@ -149,7 +151,12 @@ fn buses(status: &Status) {
 
 fn records(status: &Status) {
     let engine = status.engine().clone();
-    for (kind, books) in [("sample", engine.samples), ("span", engine.spans), ("log", engine.logs)] {
+    for (kind, books) in [
+        ("sample", engine.samples),
+        ("span", engine.spans),
+        ("log", engine.logs),
+        ("clock", engine.clock_maps),
+    ] {
         for (state, value) in [("taken", books.taken), ("sealed", books.sealed), ("failed", books.failed)] {
             counter!("ecu_daemon_records_total", "kind" => kind, "state" => state).absolute(value);
         }

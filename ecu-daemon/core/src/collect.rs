@@ -4,8 +4,8 @@ use std::io;
 
 use can_decode::BootNanos;
 use store::block::{
-    Body, Class, ClockSource, Kind, LogRecord, LogsBuilder, SamplesBuilder, SchemaHash, SealedBlock, Sealer,
-    Severity, SpanRecord, SpansBuilder,
+    Body, Class, ClockMap, ClockSource, Kind, LogRecord, LogsBuilder, SamplesBuilder, SchemaHash,
+    SealedBlock, Sealer, Severity, SpanRecord, SpansBuilder,
 };
 
 use crate::books::RecordBooks;
@@ -64,6 +64,10 @@ pub(crate) struct Collector {
     pub(crate) sample_books: RecordBooks,
     pub(crate) span_books: RecordBooks,
     pub(crate) log_books: RecordBooks,
+    /// Lines of clock maps.
+    pub(crate) clock_books: RecordBooks,
+    /// The map that holds, 0 for none.
+    clock_map: u32,
 }
 
 /// When each open block got its first record.
@@ -93,6 +97,8 @@ impl Collector {
             sample_books: RecordBooks::default(),
             span_books: RecordBooks::default(),
             log_books: RecordBooks::default(),
+            clock_books: RecordBooks::default(),
+            clock_map: 0,
         }
     }
 
@@ -153,6 +159,33 @@ impl Collector {
         if self.logs.len() >= LOGS_MAX {
             self.seal_logs(Class::Logs, now, perform);
         }
+    }
+
+    /// Seals a clock map; the blocks behind it name it.
+    pub(crate) fn clock_map(&mut self, map: &ClockMap, now: BootNanos, perform: &mut impl FnMut(Action)) {
+        let count = map.segments.len() as u32;
+        self.clock_books.taken += u64::from(count);
+        if let Err(error) = map.encode(&mut self.sealer.body) {
+            self.clock_books.failed += u64::from(count);
+            let error = io::Error::other(error);
+            return perform(Action::ReportLoss { kind: Kind::ClockMap, records: count.into(), error });
+        }
+        self.hold_clock_map(map.id);
+        // A map is of all times of its boot: by its own it is never the one that a query leaves out, or that expires.
+        let body = self.body(Kind::ClockMap, Class::Traces, count, (0, 0), now);
+        let body = Body { schema: SchemaHash::default(), ..body };
+        seal(&mut self.sealer, body, &mut self.clock_books, perform);
+    }
+
+    /// Blocks name this map from here on.
+    pub(crate) const fn hold_clock_map(&mut self, id: u32) {
+        self.clock_map = id;
+        self.sealer.set_clock_map(id);
+    }
+
+    /// The map that holds, 0 for none.
+    pub(crate) const fn held_clock_map(&self) -> u32 {
+        self.clock_map
     }
 
     /// Seals what is old enough.

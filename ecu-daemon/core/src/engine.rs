@@ -2,7 +2,7 @@
 
 use can_decode::BootNanos;
 use can_decode::observe::Observer;
-use store::block::{LogRecord, SchemaHash, Sealer};
+use store::block::{ClockMap, LogRecord, SchemaHash, Sealer};
 
 use crate::books::{BusBooks, RecordBooks};
 use crate::catalog::Catalog;
@@ -104,6 +104,11 @@ impl Engine {
         self.collector.log(log, now, perform);
     }
 
+    /// Takes what is new in the clock map: it becomes a block, and the blocks behind it name its version.
+    pub fn clock_map(&mut self, map: &ClockMap, now: BootNanos, perform: &mut impl FnMut(Action)) {
+        self.collector.clock_map(map, now, perform);
+    }
+
     /// Seals what has been open long enough. To be called a few times a second.
     pub fn tick(&mut self, now: BootNanos, perform: &mut impl FnMut(Action)) {
         let collector = &mut self.collector;
@@ -142,6 +147,8 @@ impl Engine {
         next.collector.sample_books = self.collector.sample_books;
         next.collector.span_books = self.collector.span_books;
         next.collector.log_books = self.collector.log_books;
+        next.collector.clock_books = self.collector.clock_books;
+        next.collector.hold_clock_map(self.collector.held_clock_map());
         next.tracer.go_on(&self.tracer.books());
         Ok(std::mem::replace(self, next))
     }
@@ -179,5 +186,10 @@ impl Engine {
     /// What became of the log records.
     pub const fn logs(&self) -> RecordBooks {
         self.collector.log_books
+    }
+
+    /// What became of the lines of clock maps.
+    pub const fn clock_maps(&self) -> RecordBooks {
+        self.collector.clock_books
     }
 }

@@ -22,6 +22,7 @@ use crate::clock;
 use crate::config::{Bus, Source};
 use crate::status::{BusCounters, Status};
 use crate::stop::Stop;
+use crate::time::Clocks;
 
 /// Frames between capture and engine. At 20,000 frames/s the engine may be away for 200 ms, ten times what sealing
 /// the largest block takes; 100 bytes each.
@@ -50,6 +51,7 @@ pub struct Outlet<'a> {
     producer: Producer<'a, FrameRecord>,
     engine: Thread,
     status: &'a Status,
+    clocks: &'a Clocks,
     /// Whether there is something the engine was not told of.
     pushed: bool,
     woken_at: BootNanos,
@@ -92,18 +94,23 @@ impl Outlet<'_> {
 }
 
 impl<'a> Capture<'a> {
-    /// For the configured buses and, besides, `players` that play to them.
+    /// For the configured buses and, besides, `players` that play to them. `stamp_latency_ns` is how late the kernel's stamp
+    /// of a frame is at most when nothing holds it up, nanoseconds.
     pub fn new(
         buses: &[Bus],
         mut players: Vec<Player>,
         producer: Producer<'a, FrameRecord>,
         engine: Thread,
         status: &'a Status,
+        clocks: &'a Clocks,
+        stamp_latency_ns: i64,
     ) -> Self {
         let mut sockets = Vec::new();
         for (index, bus) in buses.iter().enumerate() {
             match &bus.source {
-                Source::Socketcan { interface, fd } => sockets.push(Socket::new(index, interface, *fd)),
+                Source::Socketcan { interface, fd } => {
+                    sockets.push(Socket::new(index, interface, *fd, stamp_latency_ns));
+                }
                 Source::Replay { file, interface, pace } => {
                     status.buses[index].open.store(true, Relaxed);
                     let recording = Candump::new(index, file, interface.as_deref());
@@ -120,6 +127,7 @@ impl<'a> Capture<'a> {
                 producer,
                 engine,
                 status,
+                clocks,
                 pushed: false,
                 woken_at: BootNanos(i64::MIN),
                 has_dropped: vec![false; buses.len()],
@@ -206,6 +214,7 @@ mod tests {
             producer,
             engine: std::thread::current(),
             status: &status,
+            clocks: &Clocks::default(),
             pushed: false,
             woken_at: BootNanos(0),
             has_dropped: vec![false; 2],

@@ -6,8 +6,9 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use can_decode::{BootNanos, CanId, Frame, FrameFlags};
+use ecu_core::clock::HwClock;
 use ecu_core::{BusIndex, FrameRecord, Stamp};
-use ecu_sys::{Received, Receiver, count_drops, stamp_arrivals};
+use ecu_sys::{Received, Receiver, count_drops, stamp_arrivals, stamp_in_hardware, stamping};
 use rustix::io::Errno;
 use rustix::net::sockopt::{set_socket_recv_buffer_size, set_socket_recv_buffer_size_force};
 use socketcan::{CanFdSocket, CanSocket, Socket as _, SocketOptions as _};
@@ -17,6 +18,7 @@ use tracing::{info, warn};
 use super::Outlet;
 use crate::clock;
 use crate::status::BusCounters;
+use crate::time::{Batch, Clocks};
 
 /// How long to wait before an interface is tried again.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -60,11 +62,14 @@ pub struct Socket {
     drops: u32,
     /// Whether frames may have been lost since the last one that was handed on.
     has_lost: bool,
+    /// The clock of the controller's stamps, where it has any.
+    stamper: Option<HwClock>,
+    stamp_latency_ns: i64,
 }
 
 impl Socket {
     /// The interface named `interface` as the bus with index `bus`; with `fd`, CAN-FD frames too.
-    pub fn new(bus: usize, interface: &str, fd: bool) -> Self {
+    pub fn new(bus: usize, interface: &str, fd: bool, stamp_latency_ns: i64) -> Self {
         Self {
             bus,
             interface: interface.to_owned(),
@@ -75,6 +80,8 @@ impl Socket {
             batch: Receiver::default(),
             drops: 0,
             has_lost: false,
+            stamper: None,
+            stamp_latency_ns,
         }
     }
 
@@ -86,7 +93,7 @@ impl Socket {
     /// Takes what is waiting, at most `rounds` batches. True when there may be more.
     pub fn receive(&mut self, now: BootNanos, queue: &mut Outlet<'_>, rounds: usize) -> bool {
         let counters = &queue.status.buses[self.bus];
-        if self.open.is_none() && !self.try_open(now, counters) {
+        if self.open.is_none() && !self.try_open(now, counters, queue.clocks) {
             return false;
         }
         for _ in 0..rounds {
@@ -100,6 +107,9 @@ impl Socket {
                     return false;
                 }
             }
+            let clocks = queue.clocks;
+            let mut placing =
+                self.stamper.map(|clock| clocks.batch(self.bus, clock, clock::boot(), clock::realtime()));
             for packet in self.batch.packets() {
                 if let Some(drops) = packet.drops {
                     let new = u64::from(drops.wrapping_sub(self.drops));
@@ -111,7 +121,7 @@ impl Socket {
                 }
                 match parse(packet.payload) {
                     Some(frame) => {
-                        let (bus, stamp) = (BusIndex(self.bus as u16), stamp(&packet));
+                        let (bus, stamp) = (BusIndex(self.bus as u16), stamp(&packet, placing.as_mut()));
                         let follows_loss = std::mem::take(&mut self.has_lost);
                         queue.push(FrameRecord { bus, stamp, frame, follows_loss });
                     }
@@ -126,13 +136,15 @@ impl Socket {
         true
     }
 
-    fn try_open(&mut self, now: BootNanos, counters: &BusCounters) -> bool {
+    fn try_open(&mut self, now: BootNanos, counters: &BusCounters, clocks: &Clocks) -> bool {
         if now < self.try_at {
             return false;
         }
         match open(&self.interface, self.fd) {
             Ok(open) => {
                 info!(interface = self.interface, fd = matches!(open, Open::Fd(_)), "bus open");
+                self.stamper = stamper(open.as_fd(), &self.interface, self.bus);
+                clocks.stamp(self.bus, self.stamper, self.stamp_latency_ns);
                 self.open = Some(open);
                 self.drops = 0;
                 self.has_lost = true;
@@ -188,9 +200,33 @@ fn open(interface: &str, fd: bool) -> io::Result<Open> {
     Ok(open)
 }
 
-/// The kernel's software stamp; the daemon's own clock where there is none. A controller's hardware stamp is by a
-/// clock of its own, which nothing relates to any other yet, so it is not used.
-fn stamp(packet: &Received<'_>) -> Stamp {
+/// Asks for the controller's stamps, where it has any; gives the clock that they are of.
+fn stamper(socket: BorrowedFd<'_>, interface: &str, bus: usize) -> Option<HwClock> {
+    // A driver that does not say has none.
+    let offered = stamping(socket, interface).ok().filter(|offered| offered.hardware)?;
+    let clock = match offered.phc {
+        Some(number) => HwClock::Phc(number),
+        None => HwClock::Timer(u8::try_from(bus).ok()?),
+    };
+    match stamp_in_hardware(socket, interface) {
+        Ok(()) => info!(interface, ?clock, "the controller stamps the frames"),
+        // Some drivers stamp always, and somebody may have turned it on before.
+        Err(error) => info!(
+            interface,
+            ?clock,
+            "cannot turn the controller's stamps on: {error}; `hwstamp_ctl -i {interface} -t 1 -r 1` does, unless they are"
+        ),
+    }
+    Some(clock)
+}
+
+/// The controller's stamp, where its clock is known to truth; the kernel's software stamp; the daemon's own clock where there
+/// is none.
+fn stamp(packet: &Received<'_>, placing: Option<&mut Batch<'_>>) -> Stamp {
+    let placed = placing.zip(packet.hardware).and_then(|(batch, stamp)| batch.place(stamp, packet.software));
+    if let Some(ns) = placed {
+        return Stamp { ns, clock: ClockSource::Hardware };
+    }
     match packet.software {
         Some(time) => Stamp { ns: time.0, clock: ClockSource::KernelSoftware },
         None => Stamp { ns: clock::realtime().0, clock: ClockSource::UserSpace },

@@ -5,6 +5,7 @@ mod observe;
 mod problem;
 mod raw;
 mod store;
+mod time;
 mod units;
 
 use std::fmt;
@@ -24,6 +25,7 @@ pub use buses::{Bus, Pace, Source, read_table};
 pub use observe::Observe;
 pub use problem::{Grade, Problem};
 pub use store::{Preserve, Store, WriteBudget};
+pub use time::{SyncBy, Time};
 
 /// The configuration that the service runs with when it is given none.
 pub const DEFAULT: &str = include_str!("../../../systemd/config.toml");
@@ -51,6 +53,8 @@ pub struct Config {
     pub log_socket: Option<PathBuf>,
     /// The control socket: where others on this machine read the live ring.
     pub control: Option<PathBuf>,
+    /// How time is kept.
+    pub time: Time,
 }
 
 /// How blocks are made.
@@ -156,6 +160,7 @@ impl Check<'_> {
                 Some(path) => Some(self.folder.join(path)),
                 None => control::default_path(),
             },
+            time: self.keep_time(raw.time),
             vehicle,
         }
     }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::units::{Age, Size, Time};
+use super::units::{Age, Size, Time as Duration};
 
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields, default)]
@@ -17,6 +17,7 @@ pub(super) struct Raw {
     pub(super) http: Http,
     pub(super) logs: Logs,
     pub(super) control: Control,
+    pub(super) time: Time,
     pub(super) bus: Vec<Spanned<Bus>>,
 }
 
@@ -32,7 +33,7 @@ pub(super) struct Store {
     pub(super) path: Option<PathBuf>,
     pub(super) max_bytes: Option<Spanned<Size>>,
     pub(super) free_bytes_min: Option<Spanned<Size>>,
-    pub(super) commit_after: Option<Spanned<Time>>,
+    pub(super) commit_after: Option<Spanned<Duration>>,
     /// Shares of `max_bytes`.
     pub(super) floors: ByClass<Spanned<f64>>,
     pub(super) ages: ByClass<Spanned<Age>>,
@@ -63,8 +64,8 @@ impl<T> Default for ByClass<T> {
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Preserve {
-    pub(super) before: Option<Spanned<Time>>,
-    pub(super) after: Option<Spanned<Time>>,
+    pub(super) before: Option<Spanned<Duration>>,
+    pub(super) after: Option<Spanned<Duration>>,
 }
 
 #[derive(Deserialize)]
@@ -72,7 +73,7 @@ pub(super) struct Preserve {
 pub(super) struct WriteBudget {
     pub(super) bytes_per_day: Spanned<Size>,
     #[serde(default)]
-    pub(super) commit_after_max: Option<Spanned<Time>>,
+    pub(super) commit_after_max: Option<Spanned<Duration>>,
 }
 
 #[derive(Deserialize, Default)]
@@ -87,9 +88,9 @@ pub(super) struct Card {
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Blocks {
-    pub(super) seal_after: Option<Spanned<Time>>,
+    pub(super) seal_after: Option<Spanned<Duration>>,
     pub(super) samples_max: Option<Spanned<u32>>,
-    pub(super) resolution: Option<Spanned<Time>>,
+    pub(super) resolution: Option<Spanned<Duration>>,
     pub(super) zstd_level: Option<Spanned<i32>>,
 }
 
@@ -106,13 +107,13 @@ pub(super) struct Uplink {
     #[serde(default)]
     pub(super) password_file: Option<Spanned<PathBuf>>,
     #[serde(default)]
-    pub(super) keep_alive: Option<Spanned<Time>>,
+    pub(super) keep_alive: Option<Spanned<Duration>>,
     #[serde(default)]
     pub(super) batch_bytes: Option<Spanned<Size>>,
     #[serde(default)]
     pub(super) in_flight: Option<Spanned<u16>>,
     #[serde(default)]
-    pub(super) shutdown_upload: Option<Spanned<Time>>,
+    pub(super) shutdown_upload: Option<Spanned<Duration>>,
 }
 
 #[derive(Deserialize, Default)]
@@ -131,6 +132,28 @@ pub(super) struct Logs {
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Control {
     pub(super) socket: Option<PathBuf>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Time {
+    pub(super) devices: Vec<Spanned<String>>,
+    pub(super) sync: Option<Spanned<SyncBy>>,
+    pub(super) ptp4l: Option<PathBuf>,
+    pub(super) domain: Option<Spanned<u8>>,
+    pub(super) transport_specific: Option<Spanned<u8>>,
+    pub(super) assumed_error: Option<Spanned<Duration>>,
+    pub(super) limit: Option<Spanned<Duration>>,
+    pub(super) stamp_latency: Option<Spanned<Duration>>,
+    pub(super) record: Option<bool>,
+}
+
+#[derive(Deserialize, Clone, Copy, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum SyncBy {
+    Auto,
+    Ptp4l,
+    Assumed,
 }
 
 #[derive(Deserialize)]

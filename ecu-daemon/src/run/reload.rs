@@ -150,6 +150,7 @@ fn fixed(config: &Config) -> Vec<(&'static str, String)> {
         ("[http]", format!("{:?}", config.http)),
         ("[logs]", format!("{:?}", config.log_socket)),
         ("`diagnostics` of a bus", format!("{diagnostics:?}")),
+        ("[time]", format!("{:?}", config.time)),
     ]
 }
 

@@ -116,7 +116,7 @@ pub(super) fn by_message(status: &Status, text: &mut String) {
 }
 
 /// A label's value as the text format wants it.
-struct Escaped<'a>(&'a str);
+pub(super) struct Escaped<'a>(pub(super) &'a str);
 
 impl std::fmt::Display for Escaped<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

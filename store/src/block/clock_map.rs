@@ -12,147 +12,245 @@ use super::{BlockError, limits};
 pub enum ClockDomain {
     /// `CLOCK_REALTIME`: UTC without leap seconds, nanoseconds since 1970.
     Realtime,
-    /// `CLOCK_TAI`: nanoseconds since 1970 in TAI. As right as the kernel's TAI–UTC, see [`ClockMap::tai_utc`].
+    /// `CLOCK_TAI`: nanoseconds since 1970 in TAI, as right as what the kernel was told of TAI–UTC.
     Tai,
     /// `CLOCK_MONOTONIC_RAW`: no frequency correction, stands still in suspend.
     MonotonicRaw,
-    /// The PTP hardware clock `/dev/ptpN`; TAI when its time comes from PTP (IEEE 1588 §7.2.1).
+    /// The PTP hardware clock `/dev/ptpN`.
     Phc(u8),
+    /// The free-running timer that stamps the bus with this index.
+    Timer(u8),
 }
 
 impl ClockDomain {
-    /// The largest number of a hardware clock that the format can name.
-    pub const PHC_MAX: u8 = 239;
-    const PHC_FIRST: u8 = 16;
-
-    fn number(self) -> Option<u8> {
+    const fn numbers(self) -> [u8; 2] {
         match self {
-            Self::Realtime => Some(1),
-            Self::Tai => Some(2),
-            Self::MonotonicRaw => Some(3),
-            Self::Phc(number) => number.checked_add(Self::PHC_FIRST),
+            Self::Realtime => [1, 0],
+            Self::Tai => [2, 0],
+            Self::MonotonicRaw => [3, 0],
+            Self::Phc(number) => [4, number],
+            Self::Timer(bus) => [5, bus],
         }
     }
 
-    fn from_number(number: u8) -> Result<Self, BlockError> {
-        match number {
-            1 => Ok(Self::Realtime),
-            2 => Ok(Self::Tai),
-            3 => Ok(Self::MonotonicRaw),
-            Self::PHC_FIRST.. => Ok(Self::Phc(number - Self::PHC_FIRST)),
-            _ => Err(BlockError::Field { field: "clock domain", value: u64::from(number) }),
+    fn from_numbers(numbers: [u8; 2]) -> Result<Self, BlockError> {
+        match numbers {
+            [1, 0] => Ok(Self::Realtime),
+            [2, 0] => Ok(Self::Tai),
+            [3, 0] => Ok(Self::MonotonicRaw),
+            [4, number] => Ok(Self::Phc(number)),
+            [5, bus] => Ok(Self::Timer(bus)),
+            other => wrong("clock domain", u64::from(u16::from_be_bytes(other))),
         }
     }
 }
 
-/// Where TAI–UTC was taken from. A kernel that was never told says 0, which is no source.
+/// A number of one byte that stands for a variant.
+macro_rules! numbered {
+    ($(#[$doc:meta])* $name:ident, $field:literal { $($(#[$variant_doc:meta])* $variant:ident = $number:literal),* $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[repr(u8)]
+        pub enum $name {
+            $($(#[$variant_doc])* $variant = $number),*
+        }
+
+        impl $name {
+            fn from_number(number: u8) -> Result<Self, BlockError> {
+                match number {
+                    $($number => Ok(Self::$variant),)*
+                    other => wrong($field, u64::from(other)),
+                }
+            }
+        }
+    };
+}
+
+numbered! {
+    /// Where TAI–UTC was taken from.
+    TaiUtcSource, "TAI-UTC" {
+        /// Nobody said: what it was when the daemon was built.
+        BuiltIn = 0,
+        /// The kernel's, other than 0 (adjtimex(2), field `tai`).
+        Kernel = 1,
+        /// A PTP grandmaster's `currentUtcOffset` with `currentUtcOffsetValid` (IEEE 1588 §8.2.4).
+        Ptp = 2,
+        /// The configuration.
+        Config = 3,
+    }
+}
+
+numbered! {
+    /// Who says that a clock is synchronised.
+    SyncSource, "clock's source" {
+        /// The kernel: adjtimex(2) without `STA_UNSYNC`.
+        Kernel = 1,
+        /// PTP: a grandmaster is there, and the port follows it.
+        Ptp = 2,
+        /// The configuration.
+        Config = 3,
+    }
+}
+
+numbered! {
+    /// What a synchronised clock counts.
+    Timescale, "timescale" {
+        /// TAI, as PTP does.
+        Tai = 1,
+        /// UTC.
+        Utc = 2,
+    }
+}
+
+numbered! {
+    /// Why a line does not go on from the one before it.
+    Opening, "clock segment's opening" {
+        /// It does.
+        Continues = 0,
+        /// The clock was read for the first time.
+        First = 1,
+        /// The clock was stepped or reset in between.
+        Step = 2,
+        /// The clock could not be read for a while.
+        Gap = 3,
+    }
+}
+
+/// How a bound grows with the distance `d` from where it was established: `d × min(ppb + ppb_per_s × d, ppb_max)`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct BoundGrowth {
+    /// At first, parts in 10⁹.
+    pub ppb: u32,
+    /// More for each second of distance.
+    pub ppb_per_s: u32,
+    /// At most.
+    pub ppb_max: u32,
+}
+
+/// That a clock was synchronised, and how well.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub enum TaiUtcSource {
-    /// The kernel's, other than 0 (`adjtimex`, field `tai`).
-    Kernel = 1,
-    /// A PTP grandmaster's `currentUtcOffset` with `currentUtcOffsetValid` (IEEE 1588 §8.2.4).
-    Ptp = 2,
-    /// A satellite receiver.
-    Gnss = 3,
-    /// A list of leap seconds (IERS `leap-seconds.list`).
-    LeapSecondsList = 4,
-    /// The configuration.
-    Config = 5,
-}
-
-impl TaiUtcSource {
-    const ALL: [Self; 5] = [Self::Kernel, Self::Ptp, Self::Gnss, Self::LeapSecondsList, Self::Config];
+pub struct ClockSync {
+    /// Who says so.
+    pub source: SyncSource,
+    /// What the clock counts.
+    pub timescale: Timescale,
+    /// How far it may be from true time, nanoseconds.
+    pub error_ns: u64,
+    /// TAI minus UTC in seconds, and where that is from.
+    pub tai_utc: (i32, TaiUtcSource),
 }
 
 /// One clock over one stretch of `CLOCK_BOOTTIME`, as a straight line.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ClockSegment {
     /// Which clock.
     pub domain: ClockDomain,
-    /// First `CLOCK_BOOTTIME` that it holds for, nanoseconds.
+    /// The version of the map in which it last changed. A later one of the same clock that begins at the same
+    /// instant is the same stretch, and replaces it.
+    pub version: u32,
+    /// `CLOCK_BOOTTIME` of the first reading, nanoseconds.
     pub from_boot_ns: i64,
-    /// First `CLOCK_BOOTTIME` that it holds for no more, nanoseconds; `None` while nothing has replaced it.
-    pub to_boot_ns: Option<i64>,
-    /// `CLOCK_BOOTTIME` at which [`Self::offset_ns`] and [`Self::error_ns`] hold, nanoseconds.
+    /// `CLOCK_BOOTTIME` of the last reading so far, nanoseconds; not before the first.
+    pub to_boot_ns: i64,
+    /// `CLOCK_BOOTTIME` at which [`Self::offset_ns`] holds, nanoseconds.
     pub reference_boot_ns: i64,
     /// The clock minus `CLOCK_BOOTTIME` at the reference, nanoseconds.
     pub offset_ns: i64,
-    /// How much faster than `CLOCK_BOOTTIME` the clock runs, parts per 10⁹; finite.
-    pub drift_ppb: f64,
-    /// The clock is within this much of what the line says at the reference, nanoseconds.
+    /// How much faster than `CLOCK_BOOTTIME` the clock runs, parts in 10¹².
+    pub drift_ppt: i64,
+    /// The clock is within this much of what the line says between the two readings, nanoseconds.
     pub error_ns: u64,
-    /// How much the error bound grows away from the reference, nanoseconds a second (parts per 10⁹); finite, not below 0.
-    pub error_drift_ppb: f64,
-    /// Whether the clock followed its own source (PTP, NTP, satellites) in this stretch.
-    pub synchronised: bool,
+    /// How much less sure the line is outside, on either side.
+    pub growth: BoundGrowth,
+    /// How it began.
+    pub opening: Opening,
+    /// That the clock was synchronised in this stretch.
+    pub sync: Option<ClockSync>,
+    /// How truth decays outside, beside [`Self::growth`].
+    pub holdover: BoundGrowth,
+    /// For how long after the last reading the clock counts as synchronised still, nanoseconds; not below 0.
+    pub grace_ns: i64,
 }
 
 impl ClockSegment {
-    /// The clock's time at `boot_ns` of `CLOCK_BOOTTIME`, nanoseconds; saturates.
-    pub fn at(&self, boot_ns: i64) -> i64 {
-        let since = boot_ns.saturating_sub(self.reference_boot_ns);
-        let drift = (since as f64 * self.drift_ppb / 1e9).round() as i64;
-        boot_ns.saturating_add(self.offset_ns).saturating_add(drift)
-    }
-
-    /// How far off [`Self::at`] may be at `boot_ns`, nanoseconds; saturates.
-    pub fn error_ns_at(&self, boot_ns: i64) -> u64 {
-        let away = boot_ns.abs_diff(self.reference_boot_ns) as f64;
-        self.error_ns.saturating_add((away * self.error_drift_ppb / 1e9).ceil() as u64)
-    }
-
-    /// Whether it holds at `boot_ns`.
-    pub fn covers(&self, boot_ns: i64) -> bool {
-        boot_ns >= self.from_boot_ns && self.to_boot_ns.is_none_or(|to| boot_ns < to)
-    }
-
     fn check(&self) -> Result<(), BlockError> {
-        let wrong = |field, value| Err(BlockError::Field { field, value });
-        if self.to_boot_ns.is_some_and(|to| to <= self.from_boot_ns) {
-            return wrong("clock segment's end", self.from_boot_ns as u64);
+        if self.to_boot_ns < self.from_boot_ns {
+            return wrong("clock segment's end", self.to_boot_ns as u64);
         }
-        if !self.drift_ppb.is_finite() {
-            return wrong("clock drift", self.drift_ppb.to_bits());
+        if self.grace_ns < 0 {
+            return wrong("clock segment's grace", self.grace_ns as u64);
         }
-        if !(self.error_drift_ppb.is_finite() && self.error_drift_ppb >= 0.0) {
-            return wrong("clock error drift", self.error_drift_ppb.to_bits());
+        Ok(())
+    }
+
+    fn write(&self, out: &mut Vec<u8>) {
+        out.extend(self.domain.numbers());
+        out.push(self.opening as u8);
+        out.push(u8::from(self.sync.is_some()));
+        put_varint(out, u64::from(self.version));
+        for time in
+            [self.from_boot_ns, self.to_boot_ns, self.reference_boot_ns, self.offset_ns, self.drift_ppt]
+        {
+            put_varint(out, zigzag(time));
         }
-        match self.domain.number() {
-            Some(_) => Ok(()),
-            None => wrong("clock domain", u64::from(u8::MAX)),
+        put_varint(out, self.error_ns);
+        put_growth(out, self.growth);
+        put_growth(out, self.holdover);
+        put_varint(out, zigzag(self.grace_ns));
+        if let Some(sync) = self.sync {
+            out.extend([sync.source as u8, sync.timescale as u8, sync.tai_utc.1 as u8]);
+            put_varint(out, sync.error_ns);
+            put_varint(out, zigzag(i64::from(sync.tai_utc.0)));
         }
+    }
+
+    fn read(reader: &mut Reader<'_>) -> Result<Self, BlockError> {
+        let domain = ClockDomain::from_numbers(reader.array()?)?;
+        let opening = Opening::from_number(reader.byte()?)?;
+        let is_synchronised = match reader.byte()? {
+            0 => false,
+            1 => true,
+            other => return wrong("clock segment's flags", u64::from(other)),
+        };
+        let signed = |reader: &mut Reader<'_>| reader.varint().map(unzigzag);
+        let segment = Self {
+            domain,
+            version: number(reader)?,
+            from_boot_ns: signed(reader)?,
+            to_boot_ns: signed(reader)?,
+            reference_boot_ns: signed(reader)?,
+            offset_ns: signed(reader)?,
+            drift_ppt: signed(reader)?,
+            error_ns: reader.varint()?,
+            growth: growth(reader)?,
+            opening,
+            holdover: growth(reader)?,
+            grace_ns: signed(reader)?,
+            sync: if is_synchronised { Some(sync(reader)?) } else { None },
+        };
+        segment.check()?;
+        Ok(segment)
     }
 }
 
-/// A version of the map.
-///
-/// Ids count up from 1 within a boot. A later map replaces all earlier ones of its boot for the clocks and stretches
-/// that it covers, those before it was made included.
-#[derive(Clone, Debug, PartialEq)]
+/// What is new in a version of the map. All of a boot's together, in any order, are the map.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClockMap {
-    /// Names it within its boot; blocks that were sealed while it held carry it in
+    /// The version, counting up from 1 within a boot; blocks that were sealed while it held carry it in
     /// [`BlockHeader::clock_map`](super::BlockHeader::clock_map).
     pub id: u32,
-    /// TAI–UTC in seconds and where it is from; `None` when nobody said.
-    pub tai_utc: Option<(i32, TaiUtcSource)>,
-    /// Its lines, at most [`limits::CLOCK_SEGMENTS_MAX`], in any order; those of a clock should not overlap.
+    /// Lines that are new or have changed, at most [`limits::CLOCK_SEGMENTS_MAX`], in any order.
     pub segments: Vec<ClockSegment>,
 }
 
 impl ClockMap {
-    /// The line of a clock at `boot_ns` of `CLOCK_BOOTTIME`: of several the last.
-    pub fn segment(&self, domain: ClockDomain, boot_ns: i64) -> Option<&ClockSegment> {
-        self.segments.iter().rev().find(|segment| segment.domain == domain && segment.covers(boot_ns))
-    }
-
     /// Appends the body of the map's block to `out`.
     ///
     /// # Errors
     /// [`BlockError`] when a field has a value that the format does not have; nothing is appended then.
     pub fn encode(&self, out: &mut Vec<u8>) -> Result<(), BlockError> {
         if self.id == 0 {
-            return Err(BlockError::Field { field: "clock map", value: 0 });
+            return wrong("clock map", 0);
         }
         if self.segments.len() > limits::CLOCK_SEGMENTS_MAX {
             let (value, max) = (self.segments.len() as u64, limits::CLOCK_SEGMENTS_MAX as u64);
@@ -160,24 +258,8 @@ impl ClockMap {
         }
         self.segments.iter().try_for_each(ClockSegment::check)?;
         put_varint(out, u64::from(self.id));
-        out.push(self.tai_utc.map_or(0, |(_, source)| source as u8));
-        if let Some((seconds, _)) = self.tai_utc {
-            put_varint(out, zigzag(i64::from(seconds)));
-        }
         put_varint(out, self.segments.len() as u64);
-        for segment in &self.segments {
-            out.push(segment.domain.number().unwrap_or_default());
-            out.push(u8::from(segment.synchronised) | u8::from(segment.to_boot_ns.is_some()) << 1);
-            put_varint(out, zigzag(segment.from_boot_ns));
-            if let Some(to) = segment.to_boot_ns {
-                put_varint(out, zigzag(to));
-            }
-            put_varint(out, zigzag(segment.reference_boot_ns));
-            put_varint(out, zigzag(segment.offset_ns));
-            out.extend_from_slice(&segment.drift_ppb.to_le_bytes());
-            put_varint(out, segment.error_ns);
-            out.extend_from_slice(&segment.error_drift_ppb.to_le_bytes());
-        }
+        self.segments.iter().for_each(|segment| segment.write(out));
         Ok(())
     }
 
@@ -187,48 +269,45 @@ impl ClockMap {
     /// [`BlockError`] when it is cut off, exceeds the limits or contradicts itself.
     pub fn read(body: &[u8]) -> Result<Self, BlockError> {
         let mut reader = Reader::new(body);
-        let id = reader.count("clock map", u32::MAX as usize)? as u32;
+        let id = number(&mut reader)?;
         if id == 0 {
-            return Err(BlockError::Field { field: "clock map", value: 0 });
+            return wrong("clock map", 0);
         }
-        let tai_utc = match reader.byte()? {
-            0 => None,
-            number => {
-                let source = TaiUtcSource::ALL.into_iter().find(|&source| source as u8 == number);
-                let field = |value| BlockError::Field { field: "TAI-UTC", value };
-                let seconds = unzigzag(reader.varint()?);
-                let seconds = i32::try_from(seconds).map_err(|_| field(seconds as u64))?;
-                Some((seconds, source.ok_or_else(|| field(u64::from(number)))?))
-            }
-        };
-        // A line takes 24 bytes at least.
-        let segments = reader.count("clock segments", limits::CLOCK_SEGMENTS_MAX.min(body.len() / 24))?;
-        let segments = (0..segments).map(|_| read_segment(&mut reader)).collect::<Result<_, _>>()?;
+        // A line takes 18 bytes at least.
+        let segments = reader.count("clock segments", limits::CLOCK_SEGMENTS_MAX.min(body.len() / 18))?;
+        let segments = (0..segments).map(|_| ClockSegment::read(&mut reader)).collect::<Result<_, _>>()?;
         reader.end()?;
-        Ok(Self { id, tai_utc, segments })
+        Ok(Self { id, segments })
     }
 }
 
-fn read_segment(reader: &mut Reader<'_>) -> Result<ClockSegment, BlockError> {
-    let domain = ClockDomain::from_number(reader.byte()?)?;
-    let flags = reader.byte()?;
-    if flags > 3 {
-        return Err(BlockError::Field { field: "clock segment's flags", value: u64::from(flags) });
+fn put_growth(out: &mut Vec<u8>, growth: BoundGrowth) {
+    for ppb in [growth.ppb, growth.ppb_per_s, growth.ppb_max] {
+        put_varint(out, u64::from(ppb));
     }
-    let time = |reader: &mut Reader<'_>| reader.varint().map(unzigzag);
-    let segment = ClockSegment {
-        domain,
-        synchronised: flags & 1 != 0,
-        from_boot_ns: time(reader)?,
-        to_boot_ns: if flags & 2 != 0 { Some(time(reader)?) } else { None },
-        reference_boot_ns: time(reader)?,
-        offset_ns: time(reader)?,
-        drift_ppb: f64::from_le_bytes(reader.array()?),
-        error_ns: reader.varint()?,
-        error_drift_ppb: f64::from_le_bytes(reader.array()?),
-    };
-    segment.check()?;
-    Ok(segment)
+}
+
+fn growth(reader: &mut Reader<'_>) -> Result<BoundGrowth, BlockError> {
+    Ok(BoundGrowth { ppb: number(reader)?, ppb_per_s: number(reader)?, ppb_max: number(reader)? })
+}
+
+fn sync(reader: &mut Reader<'_>) -> Result<ClockSync, BlockError> {
+    let source = SyncSource::from_number(reader.byte()?)?;
+    let timescale = Timescale::from_number(reader.byte()?)?;
+    let tai_utc_source = TaiUtcSource::from_number(reader.byte()?)?;
+    let error_ns = reader.varint()?;
+    let seconds = unzigzag(reader.varint()?);
+    let seconds = i32::try_from(seconds).or_else(|_| wrong("TAI-UTC", seconds as u64))?;
+    Ok(ClockSync { source, timescale, error_ns, tai_utc: (seconds, tai_utc_source) })
+}
+
+fn number(reader: &mut Reader<'_>) -> Result<u32, BlockError> {
+    let value = reader.varint()?;
+    u32::try_from(value).or_else(|_| wrong("clock map's number", value))
+}
+
+const fn wrong<T>(field: &'static str, value: u64) -> Result<T, BlockError> {
+    Err(BlockError::Field { field, value })
 }
 
 #[cfg(test)]

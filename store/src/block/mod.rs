@@ -18,7 +18,9 @@ mod seal;
 mod spans;
 mod wire;
 
-pub use clock_map::{ClockDomain, ClockMap, ClockSegment, TaiUtcSource};
+pub use clock_map::{
+    BoundGrowth, ClockDomain, ClockMap, ClockSegment, ClockSync, Opening, SyncSource, TaiUtcSource, Timescale,
+};
 pub use dictionary::{Dictionaries, Dictionary};
 pub use header::{BlockHeader, Class, ClockSource, HEADER_LEN, Identity, Kind, VERSION};
 pub use histograms::{Buckets, HistogramRecord, HistogramsBuilder, dense_buckets, read_histograms};

@@ -5,9 +5,9 @@
 
 use can_decode::{CanId, ValueKind};
 use store::block::{
-    BootId, ClockDomain, ClockMap, ClockSegment, ClockSource, Dictionary, HistogramRecord, Identity,
-    LogRecord, MessageSchema, SamplesBuilder, Schema, SchemaHash, Severity, SignalSchema, SpanRecord,
-    TaiUtcSource,
+    BootId, BoundGrowth, ClockDomain, ClockMap, ClockSegment, ClockSource, ClockSync, Dictionary,
+    HistogramRecord, Identity, LogRecord, MessageSchema, Opening, SamplesBuilder, Schema, SchemaHash,
+    Severity, SignalSchema, SpanRecord, SyncSource, TaiUtcSource, Timescale,
 };
 
 /// 2026-01-01 in nanoseconds.
@@ -106,26 +106,49 @@ pub fn histograms() -> Vec<HistogramRecord> {
 }
 
 pub fn clock_map() -> ClockMap {
-    let line = |domain, from_boot_ns, to_boot_ns, offset_ns| ClockSegment {
+    let sync = |source, timescale| ClockSync {
+        source,
+        timescale,
+        error_ns: 1_500,
+        tai_utc: (37, TaiUtcSource::Ptp),
+    };
+    let line = |domain, from_boot_ns, opening, offset_ns, sync| ClockSegment {
         domain,
+        version: 6,
         from_boot_ns,
-        to_boot_ns,
+        to_boot_ns: from_boot_ns + 60_000_000_000,
         reference_boot_ns: from_boot_ns + 5_000_000_000,
         offset_ns,
-        drift_ppb: -12.5,
+        drift_ppt: -12_500,
         error_ns: 250,
-        error_drift_ppb: 100.0,
-        synchronised: to_boot_ns.is_none(),
+        growth: BoundGrowth { ppb: 40, ppb_per_s: 50, ppb_max: 100_000 },
+        opening,
+        sync,
+        holdover: BoundGrowth { ppb: 100_000, ppb_per_s: 0, ppb_max: 100_000 },
+        grace_ns: 2_500_000_000,
     };
+    let (utc, tai) = (START_NS, START_NS + 37_000_000_000);
     ClockMap {
         id: 7,
-        tai_utc: Some((37, TaiUtcSource::Ptp)),
         segments: vec![
-            line(ClockDomain::Phc(0), 0, Some(60_000_000_000), 12_345),
-            line(ClockDomain::Phc(0), 60_000_000_000, None, START_NS + 37_000_000_000),
-            line(ClockDomain::Realtime, -1_000, None, START_NS),
-            line(ClockDomain::Tai, 1_000, None, START_NS + 37_000_000_000),
-            line(ClockDomain::MonotonicRaw, 0, None, -88_000),
+            line(ClockDomain::Phc(0), 0, Opening::First, 12_345, None),
+            line(
+                ClockDomain::Phc(0),
+                60_000_000_000,
+                Opening::Step,
+                tai,
+                Some(sync(SyncSource::Ptp, Timescale::Tai)),
+            ),
+            line(
+                ClockDomain::Realtime,
+                -1_000,
+                Opening::First,
+                utc,
+                Some(sync(SyncSource::Kernel, Timescale::Utc)),
+            ),
+            line(ClockDomain::Tai, 1_000, Opening::Gap, tai, Some(sync(SyncSource::Config, Timescale::Tai))),
+            line(ClockDomain::MonotonicRaw, 0, Opening::Continues, -88_000, None),
+            line(ClockDomain::Timer(3), 0, Opening::First, 5, None),
         ],
     }
 }

@@ -8,6 +8,7 @@
 //! another segment, and widens what the clock is trusted with. What a bound does not contain is what came before the stamp:
 //! a hardware stamp is taken on the bus, a software stamp when the kernel's interrupt handler ran.
 
+mod block;
 mod bound;
 mod domain;
 mod fit;
