@@ -35,11 +35,8 @@ fn build() -> PathBuf {
         Some("debug") | None => "dev",
         Some(profile) => profile,
     };
-    // The features that `cargo test --workspace --all-features` has built already.
-    let status = Command::new(cargo)
-        .args(["build", "--quiet", "--workspace", "--bins", "--all-features", "--profile", profile])
-        .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
-        .status();
+    let status =
+        Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/bench/programs")).arg(profile).env("CARGO", cargo).status();
     match status {
         Ok(status) if status.success() => folder,
         Ok(status) => panic!("building the programs under test failed: {status}"),
