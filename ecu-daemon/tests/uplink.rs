@@ -235,6 +235,7 @@ fn a_ring_that_cannot_be_read_is_tried_again_by_itself() {
     let task = UplinkTask {
         config: config.uplink.unwrap(),
         vehicle: config.vehicle,
+        clock_map: watch::channel(None).1,
         schemas: schemas.subscribe(),
         inbox: &threads.inbox,
         stored: &threads.stored,
