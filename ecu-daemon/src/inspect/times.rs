@@ -5,10 +5,11 @@ use std::rc::Rc;
 
 use can_decode::BootNanos;
 use ecu_core::clock::{History, RecordTime, Sealed};
-use store::block::{self, BlockHeader, BootId, ClockSource, Kind, Records};
+use store::block::{self, BlockHeader, BootId, ClockSource, Kind, Records, Samples};
 use store::ring::Selection;
 
 use super::source::Source;
+use super::walk::Filter;
 
 /// The clock maps of a ring, by boot.
 #[derive(Debug, Default)]
@@ -54,11 +55,22 @@ impl Times {
         map.record_time(source, shown_ns, Sealed { at: BootNanos(header.sealed_boot_ns), open_ns })
     }
 
-    /// The times that clocks may have shown at what was truly between these two: which blocks have to be looked at.
-    pub(super) fn shown(&self, from_ns: i64, to_ns: i64) -> (i64, i64) {
+    /// Puts the times of samples right.
+    pub(super) fn place(&self, header: &BlockHeader, samples: &mut Samples) {
+        for group in &mut samples.groups {
+            for time_ns in &mut group.times_ns {
+                *time_ns = self.of(header, group.clock, *time_ns, 0).utc_ns;
+            }
+        }
+    }
+
+    /// Which blocks have to be looked at: they say which times their clocks showed, and a filter which are wanted.
+    pub(super) fn widened(&self, filter: &Filter) -> Filter {
         let moves = self.boots.values().map(History::moves);
         let (least, most) = moves.fold((0, 0), |all, one| (one.0.min(all.0), one.1.max(all.1)));
         // A nanosecond for what is rounded.
-        (from_ns.saturating_sub(most.saturating_add(1)), to_ns.saturating_add(1 - least))
+        let from_ns = filter.from_ns.saturating_sub(most.saturating_add(1));
+        let to_ns = filter.to_ns.saturating_add(least.saturating_neg()).saturating_add(1);
+        Filter { from_ns, to_ns, ..filter.clone() }
     }
 }

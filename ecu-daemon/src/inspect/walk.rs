@@ -134,9 +134,7 @@ struct At {
 impl Walk {
     pub(super) fn new(source: &Rc<Source>, kind: Kind, filter: Filter) -> Self {
         let times = source.times();
-        // Blocks say which times their clocks showed.
-        let (from_ns, to_ns) = times.shown(filter.from_ns, filter.to_ns);
-        let blocks = source.blocks(Filter { from_ns, to_ns, ..Filter::default() }.selection(kind));
+        let blocks = source.blocks(times.widened(&filter).selection(kind));
         Self { source: Rc::clone(source), blocks, times, filter, open: None, damaged: 0 }
     }
 

@@ -16,6 +16,7 @@ use tracing::warn;
 use super::Clocks;
 use super::news::News;
 use super::phc::{Outcome, Phc};
+use super::sets::Sets;
 use super::sync::Authority;
 use super::temperature::Thermals;
 use crate::clock;
@@ -25,6 +26,8 @@ use crate::stop::Stop;
 
 /// How often clocks are read. Oscillators wander by less than the readings' jitter in this time.
 const EVERY: Duration = Duration::from_secs(1);
+/// How soon a clock that was set is read again: what is stamped meanwhile is put where it was not, or nowhere.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// Readings of the system's clock in a row, of which the tightest counts.
 const BURST: usize = 5;
 /// The service that events are of.
@@ -91,6 +94,7 @@ impl<'a> Keeper<'a> {
 
     /// Runs until `end`, and hands over the last of the map then. Whoever sets `end` may unpark the thread.
     pub fn run(mut self, end: &Stop) {
+        let sets = Sets::watch();
         loop {
             let started = std::time::Instant::now();
             self.round();
@@ -100,9 +104,9 @@ impl<'a> Keeper<'a> {
                 return;
             }
             while let Some(left) = EVERY.checked_sub(started.elapsed())
-                && !end.is_set()
+                && !(end.is_set() || sets.happened())
             {
-                thread::park_timeout(left);
+                thread::park_timeout(left.min(LOOK_EVERY));
             }
         }
     }

@@ -6,6 +6,7 @@ mod keeper;
 mod news;
 mod phc;
 mod ptp4l;
+mod sets;
 mod sync;
 mod temperature;
 

@@ -160,9 +160,9 @@ mod tests {
             assert_eq!(wanted.add(hash(number), start + SECOND / 10_000 * u32::from(number)), None);
         }
         assert_eq!(wanted.add(hash(7), start), None, "it is wanted already");
-        assert_eq!(wanted.add(hash(1000), start + SECOND / 2), Some(hash(0)));
+        assert_eq!(wanted.add(hash(10_000), start + SECOND / 2), Some(hash(0)));
         assert_eq!(wanted.overdue(start + SECOND + SECOND / 10_000), [hash(1)]);
-        assert_eq!(wanted.add(hash(1001), start + SECOND), None);
+        assert_eq!(wanted.add(hash(10_001), start + SECOND), None);
         assert_eq!(wanted.needs().count(), WANTED_MAX);
     }
 

@@ -19,15 +19,17 @@ use crate::schemas::Schemas;
 
 /// What would be posted to the three addresses for this block.
 async fn encode(car: &mut Car, block: &SealedBlock) -> [Vec<u8>; 3] {
+    encode_by(None, car, block).await
+}
+
+/// The same with what is known of the clocks.
+async fn encode_by(map: Option<&History>, car: &mut Car, block: &SealedBlock) -> [Vec<u8>; 3] {
     let schemas = Schemas::default();
     schemas.offer(schema_hash(), car.schema().bytes()).unwrap();
     let Ok(Opening::Block(mut opened)) = open_block(&car.id, block.bytes(), &schemas) else {
         panic!("does not open")
     };
-    // Blocks of the other tests were sealed right after the boot, when none of their times was shown.
-    let mut map = History::default();
-    map.absorb_block(&clock_map(7));
-    opened.place(Some(&map));
+    opened.place(map);
     let patience = Patience::default();
     let url = HttpUrl::parse("http://127.0.0.1:9").unwrap();
     let mailbox = |protocol| {
@@ -208,6 +210,8 @@ async fn times_say_by_which_clock_they_are_and_how_wrong_they_may_be() {
     const S: i64 = 1_000_000_000;
     let mut car = Car::new("car-1");
     car.sealed_boot_ns = 63 * S;
+    let mut map = History::default();
+    map.absorb_block(&clock_map(7));
     // Before the clock was set back, and afterwards.
     let shown = [START_NS + 59 * S, START_NS + 62 * S - 3_600 * S];
     let log = |time_ns| LogRecord {
@@ -219,7 +223,7 @@ async fn times_say_by_which_clock_they_are_and_how_wrong_they_may_be() {
         trace: None,
     };
     let block = car.logs(&shown.map(log));
-    let [_, _, bytes] = encode(&mut car, &block).await;
+    let [_, _, bytes] = encode_by(Some(&map), &mut car, &block).await;
     let request = ExportLogsServiceRequest::decode(&bytes[..]).unwrap();
     let records = &request.resource_logs[0].scope_logs[0].log_records;
     let said: Vec<String> = records.iter().map(|record| attributes(&record.attributes)).collect();
@@ -231,7 +235,7 @@ async fn times_say_by_which_clock_they_are_and_how_wrong_they_may_be() {
 
     let rows = shown.map(|time| (SPEED, time, &[(0, 5_000)][..]));
     let block = car.samples(&rows);
-    let [bytes, _, _] = encode(&mut car, &block).await;
+    let [bytes, _, _] = encode_by(Some(&map), &mut car, &block).await;
     let request = ExportMetricsServiceRequest::decode(&bytes[..]).unwrap();
     let scopes = &request.resource_metrics[0].scope_metrics;
     let said: Vec<String> =
