@@ -10,6 +10,7 @@
 //! async     uplink               ──acknowledgements──────────────────────▶ writer
 //! async     reload               ──a new schema, one request──────────────▶ writer
 //! async     reload               ──schemas, watch channel────────────────▶ uplink
+//! time      ──the map in short, watch channel──────────────────────────────▶ uplink
 //! async     reload               ──other tables, channel of one──────────▶ engine
 //! async     control socket       ──pages of the ring, one request at a time▶ writer
 //! async     http                 ◀──Status, counters─────────────────────  all
@@ -47,7 +48,7 @@ use crate::log_socket::QUEUE_LOGS;
 use crate::status::Status;
 use crate::stop::Stop;
 use crate::telemetry::Telemetry;
-use crate::time::{Clocks, Keeper};
+use crate::time::{Clocks, Keeper, Recording};
 use crate::writer::Writer;
 use edge::Edge;
 use reload::Reload;
@@ -137,7 +138,14 @@ pub fn run(service: Service, status: Arc<Status>, stop: Arc<Stop>) -> Result<(),
     let (maps_in, clock_maps) = sync_channel(1);
     let clocks = Clocks::new(config.buses.len());
     let time = config.time.clone();
-    let records = records_time(&config).then(|| (maps_in, logs_in.clone()));
+    let (announce, announced) = watch::channel(None);
+    let open_ns = config.blocks.limits.seal_after_ns;
+    let recording = records_time(&config).then(|| Recording {
+        maps: maps_in,
+        events: logs_in.clone(),
+        announce,
+        open_ns,
+    });
     let mut writer = Writer::new(
         ring,
         &shared.inbox,
@@ -168,7 +176,7 @@ pub fn run(service: Service, status: Arc<Status>, stop: Arc<Stop>) -> Result<(),
         let capture =
             Capture::new(&config.buses, players, frames_in, waker, &shared.status, &clocks, latency);
         let shared = &shared;
-        let keeper = Keeper::new(&time, &clocks, &shared.status, records);
+        let keeper = Keeper::new(&time, &clocks, &shared.status, recording);
         let keeper = spawn(scope, "time", shared, move || keeper.run(&shared.captured))?;
         let keeper = keeper.thread().clone();
         spawn(scope, "capture", shared, move || {
@@ -182,7 +190,9 @@ pub fn run(service: Service, status: Arc<Status>, stop: Arc<Stop>) -> Result<(),
         spawn(scope, "writer", shared, move || writer.run())?;
         let uplink = config.uplink.take();
         let schemas = watch::Sender::new(Schemas::new(schema.0, schema.1));
-        let edge = Edge { config: &config, uplink, schemas, telemetry, logs: logs_in, reload, shared };
+        let logs = logs_in;
+        let edge =
+            Edge { config: &config, uplink, schemas, clock_map: announced, telemetry, logs, reload, shared };
         let result = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()

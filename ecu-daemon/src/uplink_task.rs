@@ -1,6 +1,7 @@
 //! The uplink: leases blocks from the ring, publishes them, and frees them when the broker has them.
 
 mod announcements;
+mod clock_maps;
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -8,13 +9,13 @@ use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering::Acquire};
 use std::time::{Duration, Instant};
 
-use store::block::{BlockHeader, SchemaHash};
+use store::block::{BlockHeader, ClockMap, SchemaHash};
 use store::ring::{Lease, Leased};
 use tokio::sync::{Notify, oneshot, watch};
 use tracing::{debug, info, warn};
 use uplink::backoff::Backoff;
 use uplink::batch;
-use uplink::mqtt::{Happened, LinkError, Publisher};
+use uplink::mqtt::{Happened, LinkError, Message, Publisher};
 use uplink::topic::VehicleId;
 
 use crate::clock;
@@ -23,6 +24,7 @@ use crate::inbox::{Inbox, Request};
 use crate::run::Schemas;
 use crate::status::Status;
 use announcements::{Announcement, Announcements};
+use clock_maps::MapSealer;
 
 /// The first connection comes within this long, so that a fleet that is switched on together does not call at once.
 const FIRST_WITHIN: Duration = Duration::from_millis(500);
@@ -47,6 +49,7 @@ const GOODBYE_WITHIN: Duration = Duration::from_secs(2);
 enum Parcel {
     Blocks(Vec<Lease>),
     Schema(SchemaHash),
+    ClockMap,
     Status,
 }
 
@@ -58,6 +61,8 @@ pub struct UplinkTask<'a> {
     pub vehicle: VehicleId,
     /// What the blocks refer to; a schema is here before there is a block that names it.
     pub schemas: watch::Receiver<Schemas>,
+    /// How this boot's clocks ran, in short; `None` while nothing is known, or nothing of it becomes a record.
+    pub clock_map: watch::Receiver<Option<ClockMap>>,
     /// The writer.
     pub inbox: &'a Inbox,
     /// Told after every commit.
@@ -78,6 +83,7 @@ pub struct Memory {
     announcements: Announcements,
     /// Schemas of earlier runs that are to be announced, each as a block.
     older: BTreeMap<SchemaHash, Vec<u8>>,
+    map_sealer: MapSealer,
     /// Why the ring could not be read, while it cannot.
     unreadable: Option<String>,
 }
@@ -183,6 +189,8 @@ impl UplinkTask<'_> {
                 }
                 // Without a sender there are no further schemas.
                 Ok(()) = self.schemas.changed(), if connected => {}
+                // Without the other end nothing is told of clocks, or no longer.
+                Ok(()) = self.clock_map.changed(), if connected => self.memory.announcements.add_clock_map(),
                 // What can be written can most often be read, too.
                 () = self.stored.notified() => (more, unread_until) = (true, None),
                 () = at(refused_until) => refused_until = None,
@@ -255,6 +263,10 @@ impl UplinkTask<'_> {
         let schemas = self.schemas.borrow_and_update().clone();
         let announcements = &mut self.memory.announcements;
         announcements.add(schemas.iter().map(|(hash, _)| *hash));
+        if self.clock_map.has_changed().unwrap_or(false) {
+            self.clock_map.mark_unchanged();
+            announcements.add_clock_map();
+        }
         while publisher.has_room()
             && let Some(next) = self.memory.announcements.next()
         {
@@ -262,6 +274,10 @@ impl UplinkTask<'_> {
                 Announcement::Online => {
                     let topic = self.config.prefix.status(&self.vehicle);
                     (topic, self.status_text("online"), Parcel::Status)
+                }
+                Announcement::ClockMap => {
+                    self.announce_clock_map(publisher);
+                    continue;
                 }
                 Announcement::Schema(hash) => {
                     let block = schemas.find(hash).map(|block| block.bytes().to_vec());
@@ -272,6 +288,19 @@ impl UplinkTask<'_> {
             // Where there is room and it is not taken the connection is going; the next one begins anew.
             let _ = publisher.publish(&topic, true, payload, parcel);
         }
+    }
+
+    /// Publishes what is known of the clocks. The broker forgets it in time: boots are many.
+    fn announce_clock_map(&mut self, publisher: &mut Publisher<Parcel>) {
+        let map = self.clock_map.borrow();
+        let Some((boot, block)) = map.as_ref().and_then(|map| self.memory.map_sealer.seal(map)) else {
+            return;
+        };
+        let topic = self.config.prefix.clock(&self.vehicle, boot);
+        let expiry = Some(clock_maps::KEPT);
+        let message = Message { topic: &topic, retain: true, expiry, alias: false, payload: block.into() };
+        // As with the others: a connection that is going is followed by one that begins anew.
+        let _ = publisher.send(message, Parcel::ClockMap);
     }
 
     async fn send_next(&mut self, publisher: &mut Publisher<Parcel>) -> Sent {

@@ -212,9 +212,9 @@ fn what_was_replayed_can_be_queried() {
     assert_eq!((first["raw"].as_i64(), first["value"].as_f64()), (Some(300), Some(3.0)));
     let csv = query(&["--from", "2018-08-02T09:14:47.9Z", "--name", "*.Gear", "--format", "csv"]);
     assert_eq!(csv.lines().count(), 51);
-    assert!(csv.starts_with("time,bus,message,signal,raw,value,unit,label,clock\r\n"), "{csv}");
+    assert!(csv.starts_with("time,bus,message,signal,raw,value,unit,label,clock,time_basis,"), "{csv}");
     assert!(
-        csv.ends_with("2018-08-02T09:14:47.998000000Z,can0,SPEED,Gear,-1,-1,,reverse,recorded\r\n"),
+        csv.ends_with("2018-08-02T09:14:47.998000000Z,can0,SPEED,Gear,-1,-1,,reverse,recorded,,,\r\n"),
         "{csv}"
     );
     assert_eq!(query(&["--limit", "3"]).lines().count(), 4);

@@ -5,6 +5,7 @@ mod daemon;
 
 use std::fs;
 use std::os::unix::net::UnixDatagram;
+use std::process::Command;
 
 use daemon::{Card, Daemon};
 use ecu_core::clock::{Clock, History, Instant, Taken};
@@ -82,4 +83,22 @@ fn the_systems_clock_is_mapped_and_whether_it_is_right_is_said() {
         }
     }
     assert_eq!((lines, events), (1, usize::from(!is_right)));
+    drop(ring);
+
+    // Whoever asks is told the same.
+    let mut query = Command::new(env!("CARGO_BIN_EXE_ecu-daemon"));
+    query.args(["query", "logs", "--format", "json", "--store"]).arg(folder.join("ring.db"));
+    let output = query.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let answer = String::from_utf8(output.stdout).unwrap();
+    let hello = answer.lines().find(|line| line.contains("hello")).unwrap();
+    let hello: serde_json::Value = serde_json::from_str(hello).unwrap();
+    assert_eq!(hello["clock"], "user_space", "{hello}");
+    let expected = if is_right { "synchronised" } else { "unsynchronised" };
+    assert_eq!(hello["time_basis"], expected, "{hello}");
+    assert_eq!(
+        (hello["time_error_ns"].is_u64(), hello["time_clock"].is_string()),
+        (is_right, is_right),
+        "{hello}"
+    );
 }

@@ -8,6 +8,7 @@ mod daemon;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::fs;
+use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,7 +22,7 @@ use ecu_daemon::run::Schemas;
 use ecu_daemon::status::Status;
 use ecu_daemon::uplink_task::{Memory, UplinkTask};
 use ecu_gateway::{Counters, Gateway, Options};
-use store::block::{Body, BootId, Class, Kind, SchemaHash, SealedBlock, Sealer};
+use store::block::{BlockHeader, Body, BootId, Class, Kind, SchemaHash, SealedBlock, Sealer};
 use store::ring::{RingError, RingFile};
 use tokio::sync::{Notify, watch};
 use uplink::mqtt::Link;
@@ -60,6 +61,40 @@ fn gateway(broker: &Broker) -> Arc<Counters> {
         runtime.block_on(gateway.run(std::future::pending())).unwrap();
     });
     counters
+}
+
+/// Every copy of a gateway can have the map, and a block that names it does not come before it.
+#[test]
+fn the_clock_map_is_kept_by_the_broker_before_a_block_names_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let broker = Broker::start(folder);
+    let config = format!(
+        "[vehicle]\nid = \"car\"\n[store]\npath = \"ring.db\"\ncommit_after = \"20ms\"\n[blocks]\nseal_after = \"50ms\"\n\
+         [http]\nlisten = \"127.0.0.1:0\"\n[uplink]\nbroker = \"{}\"\n[logs]\nsocket = \"log.sock\"\n[time]\nrecord = true\n",
+        broker.url()
+    );
+    fs::write(folder.join("car.toml"), config).unwrap();
+    let counters = gateway(&broker);
+    until("the gateway is connected", || counters.connected.get());
+    let mut daemon = Daemon::start(folder, &[], Card::Whole);
+    daemon.wait_for("ecu_daemon_records_total{kind=\"clock\",state=\"sealed\"}", 1);
+    let sender = UnixDatagram::unbound().unwrap();
+    sender.send_to(br#"{"level":"info","msg":"hello"}"#, folder.join("log.sock")).unwrap();
+    until("the line is at the gateway", || counters.logs.get() >= 1);
+    let log = daemon.stop();
+    assert!(log.contains("books_balanced=true"), "{log}");
+
+    let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
+    let boot: BootId = boot.trim().parse().unwrap();
+    let topics = broker.topics();
+    let first = |topic: &str| topics.iter().position(|found| found == topic);
+    let (map, logs) = (first(&format!("ecu/car/clock/{boot}")), first("ecu/car/blocks/3"));
+    assert!(map.is_some() && map < logs, "{topics:?}");
+    let named = |(header, _): &(BlockHeader, bool)| header.kind == Kind::Logs && header.clock_map > 0;
+    assert!(broker.blocks("car").iter().any(named));
+    assert!(counters.clock_maps.get() >= 1 && counters.clock_maps_given_up.get() == 0);
+    assert_eq!(counters.refused_total(), 0);
 }
 
 #[test]
@@ -235,6 +270,7 @@ fn a_ring_that_cannot_be_read_is_tried_again_by_itself() {
     let task = UplinkTask {
         config: config.uplink.unwrap(),
         vehicle: config.vehicle,
+        clock_map: watch::channel(None).1,
         schemas: schemas.subscribe(),
         inbox: &threads.inbox,
         stored: &threads.stored,

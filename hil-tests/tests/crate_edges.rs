@@ -15,7 +15,7 @@ const EDGES: [(&str, &[&str]); 8] = [
     ("can-decode", &[]),
     ("store", &["can-decode"]),
     ("uplink", &["store"]),
-    ("ecu-gateway", &["can-decode", "store", "uplink"]),
+    ("ecu-gateway", &["can-decode", "store", "uplink", "ecu-core"]),
     ("ecu-core", &["can-decode", "store"]),
     ("ecu-sys", &["can-decode"]),
     ("ecu-daemon", &["can-decode", "store", "uplink", "ecu-core", "ecu-sys", "ecu-gateway"]),

@@ -1,11 +1,15 @@
-//! The clock map on a real kernel: a CAN interface whose stamps are of another clock than the system's, which drifts.
+//! The clock map on a real kernel: a CAN interface whose stamps are of another clock than the system's, which drifts; and a
+//! daemon whose clock is set back in the middle of the traffic.
+
+mod guest_path;
 
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::{Mutex, PoisonError};
 
+use guest_path::Path;
 use hil_tests::guest::{Guest, aarch64, emulated_bench, shared};
-use hil_tests::say;
+use hil_tests::{Metrics, say};
 use serde_json::Value as Json;
 
 /// How far the oscillator of the bench's CAN interface is off, ppb.
@@ -92,6 +96,126 @@ fn a_timer_that_nothing_can_read_is_mapped_by_its_frames() {
     let largest = run.stamps_agree();
     say(&format!("{} frames, the largest bound {largest} ns; at the end {}", run.frames.len(), run.last()));
     assert_eq!(run.last()["method"], "frames");
+}
+
+/// The PHC is what is right; the system's clock, which stamps the frames, is nobody's word and is set back.
+const PHC_IS_RIGHT: &str = "devices = [\"ptp0\"]\\nsync = \"assumed\"\\nassumed_error = \"1us\"";
+/// TAI minus UTC, which nobody tells the daemon here: its own.
+const TAI_UTC_NS: i64 = 37_000_000_000;
+/// Sequence numbers of single frames, above all of the traffic.
+const MARKS: u64 = 0xF000_0000;
+/// A bound that is met in an emulated guest, where reading a clock takes some ten microseconds.
+const BOUND_NS_MAX: i64 = 1_000_000;
+
+/// What the gateway printed of a frame: its sequence number, and its place in true time with the bound.
+#[derive(Clone, Copy, Debug)]
+struct Placed {
+    number: u64,
+    time_ns: i64,
+    error_ns: i64,
+}
+
+fn placed(path: &Path) -> Vec<Placed> {
+    let lines = path.gateway.lines();
+    let lines = lines.iter().filter_map(|line| serde_json::from_str::<Json>(line).ok());
+    let of_sequence = lines.filter(|line| line["message"] == "Classic" && line["signal"] == "Sequence");
+    of_sequence
+        .map(|line| {
+            assert_eq!(line["clock"], "kernel_software", "{line}");
+            assert_eq!(
+                (&line["time_basis"], &line["time_clock"]),
+                (&"placed".into(), &"ptp0".into()),
+                "{line}"
+            );
+            let number = line["raw"].as_u64().expect("a sequence number");
+            Placed {
+                number,
+                time_ns: self::number(&line["time_unix_nano"]),
+                error_ns: self::number(&line["time_error_nano"]),
+            }
+        })
+        .collect()
+}
+
+/// Sends a frame between two readings of the PHC by linuxptp's tool; gives those, in UTC.
+fn mark(guest: &Guest, number: u64) -> (i64, i64) {
+    let data = u32::try_from(number).expect("32 bits").swap_bytes();
+    let get = "/tmp/phc_ctl -q /dev/ptp0 get";
+    let said = guest.run(&format!("{get}; cansend vcan0 100#{data:08X}00000000; {get}"));
+    let times: Vec<i64> = said
+        .lines()
+        .filter_map(|line| {
+            line.split_once("clock time is ")?.1.split_whitespace().next()?.parse::<Decimal>().ok()
+        })
+        .map(|Decimal(ns)| ns - TAI_UTC_NS)
+        .collect();
+    let [before, after] = times[..] else { panic!("no two readings of the PHC: {said}") };
+    (before, after)
+}
+
+/// Seconds with nine digits, as nanoseconds.
+struct Decimal(i64);
+
+impl std::str::FromStr for Decimal {
+    type Err = std::num::ParseIntError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        text.replacen('.', "", 1).parse().map(Self)
+    }
+}
+
+/// The clock that stamps the frames is set back an hour amid the traffic: nothing is lost, out of order or expired, and every
+/// frame is where the PHC says.
+#[test]
+fn a_clock_set_back_an_hour_costs_no_record_and_no_place() {
+    let Some(phc_ctl) = emulated_bench().then(phc_ctl).flatten() else {
+        say("skipped: no linuxptp for arm64 can be had");
+        return;
+    };
+    let Some(path) = Path::emulated("set-back") else { return };
+    let guest = &path.ecu;
+    guest.copy_in(&phc_ctl, "/tmp/phc_ctl");
+    guest.run(&format!(
+        "chmod +x /tmp/phc_ctl; modprobe hwvcan drift_ppb={DRIFT_PPB}; ip link add hw0 type hwvcan"
+    ));
+    path.daemon().stop();
+    let config = guest.path("config.toml");
+    guest.run(&format!("sed -i 's/^record = false/{PHC_IS_RIGHT}/' {config}; date -s @1600000000"));
+    path.daemon().restart();
+    let sending = path.begin_sending("--rate 400 --seconds 14 --mix classic=1");
+    let mut marks = vec![(MARKS, mark(guest, MARKS))];
+    guest.run("sleep 3; date -s @$(($(date +%s) - 3600))");
+    for number in MARKS + 1..MARKS + 4 {
+        marks.push((number, mark(guest, number)));
+    }
+    let traffic = path.finish_sending(&sending);
+    let last = MARKS + 4;
+    marks.push((last, mark(guest, last)));
+    let (sent, marked) = (traffic.count("frames"), marks.len() as u64);
+    path.until_acknowledged(sent + marked);
+    let metrics: Metrics = path.metrics();
+    let ring = |state| metrics.sum("ecu_daemon_ring_records_total", &[("state", state)]);
+    assert_eq!(ring("sealed"), ring("acked"), "nothing is evicted or expired");
+    assert!(metrics.sum("ecu_daemon_clock_steps_total", &[("clock", "realtime")]) >= 1);
+
+    let mut placed = placed(&path);
+    placed.sort_by_key(|frame| frame.number);
+    let (traffic, single): (Vec<Placed>, Vec<Placed>) = placed.iter().partition(|frame| frame.number < MARKS);
+    let numbers: Vec<u64> = traffic.iter().map(|frame| frame.number).collect();
+    assert_eq!(numbers, (0..sent).collect::<Vec<_>>(), "each once");
+    for pair in traffic.windows(2) {
+        let slack = pair[0].error_ns + pair[1].error_ns;
+        assert!(pair[0].time_ns <= pair[1].time_ns + slack, "out of order: {pair:?}");
+    }
+    assert_eq!(single.len() as u64, marked);
+    for (frame, (number, (before, after))) in single.iter().zip(&marks) {
+        assert_eq!(frame.number, *number);
+        let is_between = (before - frame.error_ns..=after + frame.error_ns).contains(&frame.time_ns);
+        assert!(is_between, "{frame:?} is not between {before} and {after}");
+    }
+    let bound = placed.iter().map(|frame| frame.error_ns).max().unwrap_or_default();
+    say(&format!("{} frames are placed by ptp0, the largest bound {bound} ns", placed.len()));
+    assert!(bound < BOUND_NS_MAX, "{bound} ns");
 }
 
 /// linuxptp's own tool, asked while the probe runs, must see the offset where the map has it.

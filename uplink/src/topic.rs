@@ -3,12 +3,13 @@
 //! ```text
 //! {prefix}/{vehicle}/blocks/{class}     batches of blocks, QoS 1
 //! {prefix}/{vehicle}/status             retained; also the will
+//! {prefix}/{vehicle}/clock/{boot}       retained: how the clocks ran in that boot, as one block in short
 //! {prefix}/schema/{hash}                retained, the same for a whole fleet
 //! ```
 
 use core::fmt;
 
-use store::block::{Class, SchemaHash};
+use store::block::{BootId, Class, SchemaHash};
 
 /// Longest prefix or vehicle id, bytes: topics stay far below MQTT's 65,535.
 pub const NAME_BYTES_MAX: usize = 128;
@@ -91,6 +92,11 @@ impl Prefix {
         format!("{}/{vehicle}/status", self.0)
     }
 
+    /// Where a vehicle's clock map of a boot is kept.
+    pub fn clock(&self, vehicle: &VehicleId, boot: BootId) -> String {
+        format!("{}/{vehicle}/clock/{boot}", self.0)
+    }
+
     /// Where a schema is kept.
     pub fn schema(&self, hash: SchemaHash) -> String {
         format!("{}/schema/{hash}", self.0)
@@ -103,6 +109,9 @@ impl Prefix {
         let parsed = match (levels.next()?, levels.next()?, levels.next()) {
             ("schema", hash, None) => Topic::Schema(hash.parse().ok()?),
             (vehicle, "status", None) => Topic::Status(VehicleId::new(vehicle).ok()?),
+            (vehicle, "clock", Some(boot)) => {
+                Topic::ClockMap(VehicleId::new(vehicle).ok()?, boot.parse().ok()?)
+            }
             (vehicle, "blocks", Some(class)) => {
                 let class = Class::from_number(class.parse().ok()?).ok()?;
                 Topic::Blocks(VehicleId::new(vehicle).ok()?, class)
@@ -120,6 +129,8 @@ pub enum Topic {
     Blocks(VehicleId, Class),
     /// A vehicle's status.
     Status(VehicleId),
+    /// A vehicle's clock map of a boot.
+    ClockMap(VehicleId, BootId),
     /// A schema.
     Schema(SchemaHash),
 }
@@ -138,6 +149,9 @@ mod tests {
             prefix.parse("fleet/eu/WVW-1.a:2_3/blocks/2"),
             Some(Topic::Blocks(vehicle.clone(), Class::Live))
         );
+        let boot = BootId([0xB0; 16]);
+        let topic = prefix.clock(&vehicle, boot);
+        assert_eq!(prefix.parse(&topic), Some(Topic::ClockMap(vehicle.clone(), boot)));
         assert_eq!(prefix.parse(&prefix.status(&vehicle)), Some(Topic::Status(vehicle)));
         assert_eq!(prefix.parse(&prefix.schema(hash)), Some(Topic::Schema(hash)));
     }
@@ -153,6 +167,8 @@ mod tests {
             "ecu/v/blocks/9",
             "ecu/v/blocks/1/more",
             "ecu/v/blocks",
+            "ecu/v/clock",
+            "ecu/v/clock/1",
             "ecu//status",
             "ecu/schema/12",
             "other/v/status",

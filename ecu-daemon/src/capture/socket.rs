@@ -103,7 +103,7 @@ impl Socket {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return false,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => return true,
                 Err(error) => {
-                    self.close(now, &error, &queue.status.buses[self.bus]);
+                    self.close(now, &error, &queue.status.buses[self.bus], queue.clocks);
                     return false;
                 }
             }
@@ -160,8 +160,9 @@ impl Socket {
         }
     }
 
-    fn close(&mut self, now: BootNanos, error: &io::Error, counters: &BusCounters) {
-        self.open = None;
+    fn close(&mut self, now: BootNanos, error: &io::Error, counters: &BusCounters, clocks: &Clocks) {
+        (self.open, self.stamper) = (None, None);
+        clocks.stamp(self.bus, None, self.stamp_latency_ns);
         counters.open.store(false, Relaxed);
         self.retry(now, format!("{error}"), "lost");
     }

@@ -25,7 +25,7 @@ pub use buses::{Bus, Pace, Source, read_table};
 pub use observe::Observe;
 pub use problem::{Grade, Problem};
 pub use store::{Preserve, Store, WriteBudget};
-pub use time::{SyncBy, Time};
+pub use time::{SyncBy, Thermometer, Time};
 
 /// The configuration that the service runs with when it is given none.
 pub const DEFAULT: &str = include_str!("../../../systemd/config.toml");

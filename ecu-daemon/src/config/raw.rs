@@ -145,6 +145,7 @@ pub(super) struct Time {
     pub(super) assumed_error: Option<Spanned<Duration>>,
     pub(super) limit: Option<Spanned<Duration>>,
     pub(super) stamp_latency: Option<Spanned<Duration>>,
+    pub(super) temperature: Option<Spanned<String>>,
     pub(super) record: Option<bool>,
 }
 

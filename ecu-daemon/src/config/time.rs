@@ -1,5 +1,6 @@
 //! Clocks: which are read, and who says that they are right.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -23,8 +24,46 @@ pub struct Time {
     /// How late the kernel's stamp of a frame is at most when nothing holds it up, nanoseconds: for controllers whose timer
     /// only frames can read.
     pub stamp_latency_ns: i64,
+    /// Where the temperature beside the oscillators is read.
+    pub temperature: Option<Thermometer>,
     /// Whether clock maps and events become records; `None`: where a bus is an interface.
     pub record: Option<bool>,
+}
+
+/// Where a temperature is read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Thermometer {
+    /// From this file, in thousandths of a degree Celsius.
+    File(PathBuf),
+    /// From a sensor that the kernel knows (hwmon).
+    Sensor {
+        /// The name of its chip, such as `lm75`.
+        chip: String,
+        /// Its label; without one the chip's first temperature.
+        label: Option<String>,
+    },
+}
+
+impl fmt::Display for Thermometer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => write!(f, "{}", path.display()),
+            Self::Sensor { chip, label: None } => write!(f, "{chip}"),
+            Self::Sensor { chip, label: Some(label) } => write!(f, "{chip}/{label}"),
+        }
+    }
+}
+
+impl Thermometer {
+    /// `/sys/…`, `chip` or `chip/label`; `None` for an empty name.
+    fn parse(text: &str) -> Option<Self> {
+        if text.starts_with('/') {
+            return Some(Self::File(text.into()));
+        }
+        let (chip, label) = text.split_once('/').map_or((text, None), |(chip, label)| (chip, Some(label)));
+        let is_named = !chip.is_empty() && label.is_none_or(|label| !label.is_empty());
+        is_named.then(|| Self::Sensor { chip: chip.to_owned(), label: label.map(str::to_owned) })
+    }
 }
 
 /// Who says, besides the kernel of its own clock, that a clock is right.
@@ -80,6 +119,18 @@ impl Check<'_> {
                 SyncBy::Kernel
             }
         };
+        let temperature = raw.temperature.and_then(|text| {
+            let parsed = Thermometer::parse(text.get_ref());
+            if parsed.is_none() {
+                let problem = format!(
+                    "{:?} is no file such as \"/sys/class/hwmon/hwmon0/temp1_input\", and no sensor such as \"lm75\" or \
+                     \"lm75/label\"",
+                    text.get_ref()
+                );
+                self.fatal.push(self.file.problem(Some(text.span()), problem));
+            }
+            parsed
+        });
         let limit = self.duration(raw.limit, 50_000, (100, 60_000_000_000), "100ns to 1min");
         let latency = self.duration(raw.stamp_latency, 1_000_000, (1_000, 1_000_000_000), "1us to 1s");
         Time {
@@ -87,6 +138,7 @@ impl Check<'_> {
             sync,
             limit_ns: limit.as_nanos() as u64,
             stamp_latency_ns: latency.as_nanos() as i64,
+            temperature,
             record: raw.record,
         }
     }
@@ -138,6 +190,18 @@ mod tests {
     }
 
     #[test]
+    fn a_temperature_is_of_a_file_or_a_sensor() {
+        let check = |text: &str, expected: &str| {
+            let found = time(&format!("temperature = '{text}'")).unwrap().temperature.unwrap();
+            assert_eq!(format!("{found:?}"), expected);
+        };
+        check("/sys/x/temp1_input", r#"File("/sys/x/temp1_input")"#);
+        check("lm75", r#"Sensor { chip: "lm75", label: None }"#);
+        check("lm75/osc", r#"Sensor { chip: "lm75", label: Some("osc") }"#);
+        assert_eq!(time("").unwrap().temperature, None);
+    }
+
+    #[test]
     fn what_cannot_be_is_said() {
         let check = |text: &str, expected: &str| {
             let error = time(text).unwrap_err();
@@ -149,5 +213,7 @@ mod tests {
         check("sync = 'gps'", "unknown variant `gps`");
         check("limit = '1ns'", "allowed is 100ns to 1min");
         check("transport_specific = 16", "0 to 15");
+        check("temperature = 'lm75/'", "car.toml:2: error: \"lm75/\" is no file");
+        check("temperature = ''", "no sensor such as");
     }
 }

@@ -47,6 +47,7 @@ pub enum Records {
     Samples,
     Spans,
     Logs,
+    Clocks,
 }
 
 const fn earliest() -> i64 {
@@ -63,6 +64,7 @@ impl From<Question> for Selection {
             Records::Samples => Kind::Samples,
             Records::Spans => Kind::Spans,
             Records::Logs => Kind::Logs,
+            Records::Clocks => Kind::ClockMap,
         };
         Self { kind, first_ns: question.from_ns, last_ns: question.to_ns }
     }

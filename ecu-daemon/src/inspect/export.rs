@@ -90,10 +90,12 @@ fn csv(source: &Rc<Source>, filter: Filter, out: impl Write) -> Written {
 fn mf4(source: &Rc<Source>, filter: &Filter, out: BufWriter<File>) -> Written {
     let mut file = Mf4::new(out)?;
     let mut damaged = 0;
-    for stored in source.blocks(filter.selection(Kind::Samples)) {
+    let times = source.times();
+    for stored in source.blocks(times.widened(filter).selection(Kind::Samples)) {
         let stored = stored?;
         match open(source, &stored) {
-            Ok((header, Records::Samples(samples), schema)) => {
+            Ok((header, Records::Samples(mut samples), schema)) => {
+                times.place(&header, &mut samples);
                 file.block(header.schema, &schema, &samples, filter)?;
             }
             Ok(_) => {}

@@ -9,6 +9,7 @@ pub mod query;
 mod render;
 pub mod source;
 pub mod sql;
+mod times;
 mod walk;
 
 #[cfg(feature = "demo")]

@@ -6,6 +6,7 @@ mod rows;
 use std::io::{self, BufWriter, Write};
 use std::rc::Rc;
 
+use ecu_core::clock::{RecordTime, Worth};
 use lexopt::ValueExt;
 use lexopt::prelude::{Long, Short, Value};
 
@@ -81,12 +82,28 @@ pub(super) fn print(
     Ok(ended.and_then(|()| walk.damage()))
 }
 
+/// How its time was found, see [`Worth`].
+fn basis(time: &RecordTime) -> Field {
+    if time.worth == Worth::Unknown { Field::Absent } else { Field::Text(time.worth.name().to_owned()) }
+}
+
+/// The synchronised clock that the time rests on.
+fn by(time: &RecordTime) -> Field {
+    time.by.map_or(Field::Absent, |clock| Field::Text(clock.to_string()))
+}
+
+/// How far off the time may be, nanoseconds.
+fn error(time: &RecordTime) -> Field {
+    let error_ns = time.error_ns.map(|error_ns| i64::try_from(error_ns).unwrap_or(i64::MAX));
+    error_ns.map_or(Field::Absent, Field::Integer)
+}
+
 /// The fields of a record, as [`What::columns`] names them.
 fn fields(record: &Record<'_>) -> Vec<Field> {
     let text = |text: &str| Field::Text(text.to_owned());
     match record {
         Record::Sample(sample) => vec![
-            Field::Time(sample.time_ns),
+            Field::Time(sample.time.utc_ns),
             text(sample.bus),
             text(&sample.message.name),
             text(&sample.signal.name),
@@ -95,9 +112,12 @@ fn fields(record: &Record<'_>) -> Vec<Field> {
             text(&sample.signal.unit),
             sample.signal.label(sample.raw).map_or(Field::Absent, text),
             text(sample.clock.name()),
+            basis(&sample.time),
+            by(&sample.time),
+            error(&sample.time),
         ],
         Record::Span(span) => vec![
-            Field::Time(span.record.start_ns),
+            Field::Time(span.time.utc_ns),
             text(span.bus),
             text(&span.message.name),
             Field::Text(hex(&span.record.trace_id)),
@@ -105,12 +125,19 @@ fn fields(record: &Record<'_>) -> Vec<Field> {
             Field::Text(hex(&span.record.parent_span_id)),
             Field::Integer(span.record.duration_ns as i64),
             text(span.record.clock.name()),
+            basis(&span.time),
+            by(&span.time),
+            error(&span.time),
         ],
-        Record::Log(log) => vec![
-            Field::Time(log.time_ns),
+        Record::Log(log, time) => vec![
+            Field::Time(time.utc_ns),
             text(log.severity.name()),
             text(&log.service),
             log.trace.map_or(Field::Absent, |(trace_id, _)| Field::Text(hex(&trace_id))),
+            text(log.clock.name()),
+            basis(time),
+            by(time),
+            error(time),
             text(&log.body),
         ],
     }

@@ -1,6 +1,6 @@
 //! Where records are read from: the file of a stopped ring or of a copy, or the service that owns a live one.
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -10,6 +10,7 @@ use std::rc::Rc;
 use store::block::{self, BlockHeader, Kind, Records, Schema, SchemaHash};
 use store::ring::{RingError, RingReader, Selection, StoredBlock};
 
+use super::times::Times;
 use crate::cli::{Failure, exit};
 use crate::control;
 use crate::control::client::{self, Answer};
@@ -31,6 +32,7 @@ pub struct Place {
 pub(super) struct Source {
     from: From,
     schemas: RefCell<BTreeMap<SchemaHash, Option<Rc<Schema>>>>,
+    times: OnceCell<Rc<Times>>,
 }
 
 enum From {
@@ -57,7 +59,7 @@ impl Place {
                 Err(error) => return Err(refused(&error)),
             },
         };
-        Ok(Rc::new(Source { from, schemas: RefCell::default() }))
+        Ok(Rc::new(Source { from, schemas: RefCell::default(), times: OnceCell::new() }))
     }
 
     /// Takes an option of the command line; false when it is another one.
@@ -107,6 +109,11 @@ impl Source {
     pub(super) fn blocks(self: &Rc<Self>, selection: Selection) -> Blocks {
         let state = State::Asked(VecDeque::new(), Some(i64::MIN));
         Blocks { source: Rc::clone(self), selection, state }
+    }
+
+    /// What puts the times of its records right; read once.
+    pub(super) fn times(self: &Rc<Self>) -> Rc<Times> {
+        Rc::clone(self.times.get_or_init(|| Rc::new(Times::read(self))))
     }
 
     /// A schema that a block of [`Self::blocks`] names, or what is wrong with it.
@@ -192,8 +199,9 @@ fn question(selection: &Selection) -> io::Result<wire::Question> {
         Kind::Samples => wire::Records::Samples,
         Kind::Spans => wire::Records::Spans,
         Kind::Logs => wire::Records::Logs,
-        Kind::Schema | Kind::Dictionary | Kind::Histograms | Kind::ClockMap => {
-            return Err(io::Error::other("only samples, spans and logs can be asked for"));
+        Kind::ClockMap => wire::Records::Clocks,
+        Kind::Schema | Kind::Dictionary | Kind::Histograms => {
+            return Err(io::Error::other("only samples, spans, logs and clock maps can be asked for"));
         }
     };
     Ok(wire::Question { read, from_ns: selection.first_ns, to_ns: selection.last_ns })

@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use ecu_core::clock::RecordTime;
 use lexopt::ValueExt;
 use store::block::{
     BlockHeader, ClockSource, Kind, LogRecord, MessageSchema, Records, Schema, SignalSchema, SpanRecord,
@@ -12,6 +13,7 @@ use store::ring::Selection;
 use super::glob;
 use super::query::parse_time;
 use super::source::{Blocks, Source, open};
+use super::times::Times;
 use crate::cli::{Failure, exit};
 
 /// What of a ring is wanted.
@@ -75,12 +77,12 @@ impl Filter {
 pub(super) enum Record<'a> {
     Sample(Sample<'a>),
     Span(Span<'a>),
-    Log(&'a LogRecord),
+    Log(&'a LogRecord, RecordTime),
 }
 
 /// A sample of a signal.
 pub(super) struct Sample<'a> {
-    pub(super) time_ns: i64,
+    pub(super) time: RecordTime,
     pub(super) clock: ClockSource,
     pub(super) bus: &'a str,
     pub(super) message: &'a MessageSchema,
@@ -91,6 +93,7 @@ pub(super) struct Sample<'a> {
 /// A span.
 pub(super) struct Span<'a> {
     pub(super) id: [u8; 8],
+    pub(super) time: RecordTime,
     pub(super) bus: &'a str,
     pub(super) message: &'a MessageSchema,
     pub(super) record: &'a SpanRecord,
@@ -100,6 +103,7 @@ pub(super) struct Span<'a> {
 pub(super) struct Walk {
     source: Rc<Source>,
     blocks: Blocks,
+    times: Rc<Times>,
     filter: Filter,
     open: Option<Open>,
     /// Blocks, or messages of blocks, that were left out.
@@ -129,8 +133,9 @@ struct At {
 
 impl Walk {
     pub(super) fn new(source: &Rc<Source>, kind: Kind, filter: Filter) -> Self {
-        let blocks = source.blocks(filter.selection(kind));
-        Self { source: Rc::clone(source), blocks, filter, open: None, damaged: 0 }
+        let times = source.times();
+        let blocks = source.blocks(times.widened(&filter).selection(kind));
+        Self { source: Rc::clone(source), blocks, times, filter, open: None, damaged: 0 }
     }
 
     /// Goes on to the next wanted record; false behind the last one.
@@ -140,7 +145,7 @@ impl Walk {
     pub(super) fn advance(&mut self) -> std::io::Result<bool> {
         loop {
             if let Some(open) = &mut self.open {
-                if open.advance(&self.filter, &mut self.damaged) {
+                if open.advance(&self.filter, &self.times, &mut self.damaged) {
                     return Ok(true);
                 }
                 self.open = None;
@@ -165,15 +170,15 @@ impl Walk {
 
     /// The record that [`Self::advance`] went to.
     pub(super) fn record(&self) -> Option<Record<'_>> {
-        self.open.as_ref().and_then(Open::record)
+        self.open.as_ref().and_then(|open| open.record(&self.times))
     }
 }
 
 impl Open {
     /// Goes to the next wanted record of the block.
-    fn advance(&mut self, filter: &Filter, damaged: &mut u64) -> bool {
+    fn advance(&mut self, filter: &Filter, times: &Times, damaged: &mut u64) -> bool {
         if matches!(self.records, Records::Samples(_)) {
-            return self.advance_samples(filter, damaged);
+            return self.advance_samples(filter, times, damaged);
         }
         let count = match &self.records {
             Records::Spans(spans) => spans.len(),
@@ -182,15 +187,15 @@ impl Open {
         };
         while self.at.next < count {
             (self.at.index, self.at.next) = (self.at.next, self.at.next + 1);
-            if self.record().is_some_and(|record| record.is_wanted(filter)) {
+            if self.record(times).is_some_and(|record| record.is_wanted(filter)) {
                 return true;
             }
         }
         false
     }
 
-    fn advance_samples(&mut self, filter: &Filter, damaged: &mut u64) -> bool {
-        let Self { records: Records::Samples(samples), schema, at, .. } = self else { return false };
+    fn advance_samples(&mut self, filter: &Filter, times: &Times, damaged: &mut u64) -> bool {
+        let Self { records: Records::Samples(samples), schema, at, header, .. } = self else { return false };
         while let Some(group) = samples.groups.get(at.group) {
             let Some((bus, message)) = named_message(schema, group.message) else {
                 eprintln!(
@@ -215,7 +220,7 @@ impl Open {
             }
             while let Some(&row) = at.rows.get(at.next) {
                 (at.index, at.next) = (at.next, at.next + 1);
-                if filter.wants(group.times_ns[row]) {
+                if filter.wants(times.of(header, group.clock, group.times_ns[row], 0).utc_ns) {
                     return true;
                 }
             }
@@ -224,15 +229,15 @@ impl Open {
         false
     }
 
-    fn record(&self) -> Option<Record<'_>> {
-        let index = self.at.index;
+    fn record(&self, times: &Times) -> Option<Record<'_>> {
+        let (index, header) = (self.at.index, &self.header);
         match &self.records {
             Records::Samples(samples) => {
                 let group = samples.groups.get(self.at.group)?;
                 let column = group.columns.get(self.at.column)?;
                 let (bus, message) = named_message(&self.schema, group.message)?;
                 Some(Record::Sample(Sample {
-                    time_ns: group.times_ns[*self.at.rows.get(index)?],
+                    time: times.of(header, group.clock, group.times_ns[*self.at.rows.get(index)?], 0),
                     clock: group.clock,
                     bus,
                     message,
@@ -244,9 +249,13 @@ impl Open {
                 let record = spans.get(index)?;
                 let (bus, message) = named_message(&self.schema, record.message as usize)?;
                 let id = span_id(self.header.identity, index as u32);
-                Some(Record::Span(Span { id, bus, message, record }))
+                let time = times.of(header, record.clock, record.start_ns, record.duration_ns);
+                Some(Record::Span(Span { id, time, bus, message, record }))
             }
-            Records::Logs(logs) => logs.get(index).map(Record::Log),
+            Records::Logs(logs) => {
+                let log = logs.get(index)?;
+                Some(Record::Log(log, times.of(header, log.clock, log.time_ns, 0)))
+            }
             _ => None,
         }
     }
@@ -266,15 +275,24 @@ impl At {
 }
 
 impl Record<'_> {
+    /// When it was taken; of a span, when it began.
+    pub(super) const fn time(&self) -> &RecordTime {
+        match self {
+            Self::Sample(sample) => &sample.time,
+            Self::Span(span) => &span.time,
+            Self::Log(_, time) => time,
+        }
+    }
+
     fn is_wanted(&self, filter: &Filter) -> bool {
         match self {
-            Self::Sample(sample) => filter.wants(sample.time_ns),
+            Self::Sample(sample) => filter.wants(sample.time.utc_ns),
             Self::Span(span) => {
-                filter.wants(span.record.start_ns)
+                filter.wants(span.time.utc_ns)
                     && filter.on_bus(span.bus)
                     && filter.named([&span.message.name])
             }
-            Self::Log(log) => filter.wants(log.time_ns) && filter.named([&log.service]),
+            Self::Log(log, time) => filter.wants(time.utc_ns) && filter.named([&log.service]),
         }
     }
 }

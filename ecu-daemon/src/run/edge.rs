@@ -6,7 +6,7 @@ use std::sync::mpsc::SyncSender;
 use std::time::Duration;
 use std::{future, io};
 
-use store::block::LogRecord;
+use store::block::{ClockMap, LogRecord};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tracing::{info, warn};
@@ -26,6 +26,7 @@ pub(super) struct Edge<'a> {
     pub(super) config: &'a Config,
     pub(super) uplink: Option<Uplink>,
     pub(super) schemas: watch::Sender<Schemas>,
+    pub(super) clock_map: watch::Receiver<Option<ClockMap>>,
     pub(super) telemetry: Telemetry,
     pub(super) logs: SyncSender<LogRecord>,
     pub(super) reload: Reload,
@@ -35,7 +36,7 @@ pub(super) struct Edge<'a> {
 impl Edge<'_> {
     /// Runs until the last block is acknowledged, or stored where there is no uplink.
     pub(super) async fn run(self) -> Result<(), RunError> {
-        let Self { config, uplink, schemas, telemetry, logs, reload, shared } = self;
+        let Self { config, uplink, schemas, clock_map, telemetry, logs, reload, shared } = self;
         // A car records even when an address is taken or a folder is missing: the fault is reported, the rest goes on.
         let http = match config.http {
             Some(address) => Http::bind(address, telemetry, Arc::clone(&shared.status)).await.map(Some),
@@ -70,7 +71,7 @@ impl Edge<'_> {
             () = serve => {}
             () = answer => {}
             () = listen => {}
-            () = send(config, uplink, schemas.subscribe(), shared) => {}
+            () = send(config, uplink, (schemas.subscribe(), clock_map), shared) => {}
             error = signals(&shared.stop) => return Err(RunError::System("signals", error)),
             error = reload.serve(&schemas, &shared.inbox, &shared.status) => {
                 return Err(RunError::System("SIGHUP", error));
@@ -81,14 +82,29 @@ impl Edge<'_> {
 }
 
 /// Uploads, where it is to be uploaded, until everything is stored and acknowledged or time is up.
-async fn send(config: &Config, uplink: Option<Uplink>, schemas: watch::Receiver<Schemas>, shared: &Shared) {
+async fn send(
+    config: &Config,
+    uplink: Option<Uplink>,
+    (schemas, clock_map): (watch::Receiver<Schemas>, watch::Receiver<Option<ClockMap>>),
+    shared: &Shared,
+) {
     if let Some(uplink) = uplink {
         shared.status.uplink().configured = true;
         let patience = uplink.shutdown_upload;
         let (vehicle, complete) = (config.vehicle.clone(), &shared.complete);
         let (inbox, stored, status) = (&shared.inbox, &shared.stored, &shared.status);
         let memory = Memory::default();
-        let task = UplinkTask { config: uplink, vehicle, schemas, inbox, stored, status, complete, memory };
+        let task = UplinkTask {
+            config: uplink,
+            vehicle,
+            schemas,
+            clock_map,
+            inbox,
+            stored,
+            status,
+            complete,
+            memory,
+        };
         task.run(give_up(&shared.stop, patience)).await;
     }
     // Stored it must be, sent it need not be: the ring keeps it for the next start.

@@ -51,4 +51,6 @@ pub struct ClocksStatus {
     pub limit_ns: u64,
     /// Events that the engine did not take in time.
     pub events_dropped: u64,
+    /// The temperature beside the oscillators, thousandths of a degree Celsius; `None` where none is read.
+    pub temperature: Option<i32>,
 }

@@ -100,6 +100,11 @@ pub(super) fn append(status: &Status, text: &mut String) {
     for (bus, clock) in status.bus_names.iter().zip(&clocks.buses) {
         let _ = writeln!(text, "{name}{{bus=\"{}\",clock=\"{clock}\"}} 1", Escaped(bus));
     }
+    if let Some(milli_celsius) = clocks.temperature {
+        let name = "ecu_daemon_clock_temperature_celsius";
+        describe(text, name, "gauge", "The temperature beside the oscillators, which drift with it.");
+        let _ = writeln!(text, "{name} {}", f64::from(milli_celsius) / 1e3);
+    }
     for (name, kind, help, value) in [
         ("ecu_daemon_clock_map_version", "gauge", "The version of the clock map.", f64::from(clocks.version)),
         (
@@ -148,6 +153,7 @@ mod tests {
             version: 9,
             limit_ns: 50_000,
             events_dropped: 0,
+            temperature: Some(-12_500),
         };
         let mut text = String::new();
         append(&status, &mut text);
@@ -160,10 +166,11 @@ mod tests {
             r#"ecu_daemon_clock_unsynchronised_seconds_total{clock="ptp1"} 2.5"#,
             r#"ecu_daemon_clock_of_bus{bus="can0",clock="ptp0"} 1"#,
             "ecu_daemon_clock_map_version 9",
+            "ecu_daemon_clock_temperature_celsius -12.5",
         ] {
             assert!(text.lines().any(|found| found == line), "{line} in\n{text}");
         }
         assert!(!text.contains(r#"clock_error_seconds{clock="ptp1""#), "{text}");
-        assert_eq!(text.matches("# TYPE").count(), BY_CLOCK.len() + 4);
+        assert_eq!(text.matches("# TYPE").count(), BY_CLOCK.len() + 5);
     }
 }

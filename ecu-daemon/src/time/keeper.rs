@@ -4,17 +4,21 @@ use std::sync::mpsc::SyncSender;
 use std::thread;
 use std::time::Duration;
 
-use can_decode::BootNanos;
+use can_decode::{BootNanos, RawNanos, TaiNanos};
 use ecu_core::clock::{
     BoundNotice, BoundWatch, Bracket, Clock, ClockMap, HwClock, Instant, Reading, SyncSource,
 };
+use rustix::time::{ClockId, DynamicClockId, clock_gettime, clock_gettime_dynamic};
 use store::block::{self, ClockSource, LogRecord, Severity};
+use tokio::sync::watch;
 use tracing::warn;
 
 use super::Clocks;
-use super::news::{News, name};
+use super::news::News;
 use super::phc::{Outcome, Phc};
+use super::sets::Sets;
 use super::sync::Authority;
+use super::temperature::Thermals;
 use crate::clock;
 use crate::config::Time;
 use crate::status::{ClockState, ClocksStatus, Status, TruthState};
@@ -22,10 +26,27 @@ use crate::stop::Stop;
 
 /// How often clocks are read. Oscillators wander by less than the readings' jitter in this time.
 const EVERY: Duration = Duration::from_secs(1);
+/// How soon a clock that was set is read again: what is stamped meanwhile is put where it was not, or nowhere.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// Readings of the system's clock in a row, of which the tightest counts.
 const BURST: usize = 5;
 /// The service that events are of.
 const SERVICE: &str = "ecu-daemon";
+
+/// Lines of each clock that are announced to whoever has nothing of the map yet: about half an hour.
+const ANNOUNCED: usize = 64;
+
+/// The ways on which the map and what happens to clocks become records.
+pub struct Recording {
+    /// To the engine.
+    pub maps: SyncSender<block::ClockMap>,
+    /// To the engine, with the log socket's.
+    pub events: SyncSender<LogRecord>,
+    /// To the uplink: the map in short, as last told.
+    pub announce: watch::Sender<Option<block::ClockMap>>,
+    /// How long a block is open at most, nanoseconds.
+    pub open_ns: i64,
+}
 
 /// Reads the clocks.
 pub struct Keeper<'a> {
@@ -37,8 +58,9 @@ pub struct Keeper<'a> {
     watched: Vec<Watched>,
     limit_ns: u64,
     news: News,
-    /// To the engine; `None` when nothing becomes a record.
-    records: Option<(SyncSender<block::ClockMap>, SyncSender<LogRecord>)>,
+    thermals: Thermals,
+    /// `None` when nothing becomes a record.
+    recording: Option<Recording>,
     events_dropped: u64,
 }
 
@@ -50,13 +72,11 @@ struct Watched {
 }
 
 impl<'a> Keeper<'a> {
-    /// With a way to the engine for maps and events, unless nothing is to become a record.
-    pub fn new(
-        time: &Time,
-        clocks: &'a Clocks,
-        status: &'a Status,
-        records: Option<(SyncSender<block::ClockMap>, SyncSender<LogRecord>)>,
-    ) -> Self {
+    /// With ways for maps and events, unless nothing is to become a record.
+    pub fn new(time: &Time, clocks: &'a Clocks, status: &'a Status, recording: Option<Recording>) -> Self {
+        if let Some(recording) = &recording {
+            clocks.map().hold_open(recording.open_ns);
+        }
         Self {
             clocks,
             status,
@@ -66,13 +86,15 @@ impl<'a> Keeper<'a> {
             watched: Vec::new(),
             limit_ns: time.limit_ns,
             news: News::default(),
-            records,
+            thermals: Thermals::new(time.temperature.clone()),
+            recording,
             events_dropped: 0,
         }
     }
 
     /// Runs until `end`, and hands over the last of the map then. Whoever sets `end` may unpark the thread.
     pub fn run(mut self, end: &Stop) {
+        let sets = Sets::watch();
         loop {
             let started = std::time::Instant::now();
             self.round();
@@ -82,9 +104,9 @@ impl<'a> Keeper<'a> {
                 return;
             }
             while let Some(left) = EVERY.checked_sub(started.elapsed())
-                && !end.is_set()
+                && !(end.is_set() || sets.happened())
             {
-                thread::park_timeout(left);
+                thread::park_timeout(left.min(LOOK_EVERY));
             }
         }
     }
@@ -112,14 +134,28 @@ impl<'a> Keeper<'a> {
                 Outcome::Gone => self.clocks.map().lose(phc.clock()),
             }
         }
-        if let Some(reading) = read_realtime() {
-            self.clocks.map().observe(reading);
+        let after = [read_realtime(), read_raw(), read_tai()];
+        {
+            let mut map = self.clocks.map();
+            after.into_iter().flatten().for_each(|reading| {
+                map.observe(reading);
+            });
         }
+        self.thermals.round(clock::boot());
         self.tell(&stamping);
     }
 
-    /// Those that are configured and those that stamp a bus.
+    /// Those that are configured and those that stamp a bus. One that stamps none any more is closed.
     fn open_phcs(&mut self, stamping: &[Option<HwClock>]) {
+        let (devices, clocks) = (&self.devices, self.clocks);
+        self.phcs.retain(|phc| {
+            let is_named = devices.iter().any(|number| phc.clock() == HwClock::Phc(*number));
+            let is_wanted = is_named || stamping.contains(&Some(phc.clock()));
+            if !is_wanted {
+                clocks.map().lose(phc.clock());
+            }
+            is_wanted
+        });
         let stamping = stamping.iter().filter_map(|clock| match clock {
             Some(HwClock::Phc(number)) => Some(*number),
             _ => None,
@@ -134,13 +170,18 @@ impl<'a> Keeper<'a> {
     /// Says what has changed, in the log, as events, and for /metrics.
     fn tell(&mut self, stamping: &[Option<HwClock>]) {
         let now = clock::boot();
-        let clocks = std::iter::once(Clock::Realtime)
+        let clocks: Vec<Clock> = [Clock::Realtime, Clock::MonotonicRaw, Clock::Tai]
+            .into_iter()
             .chain(self.phcs.iter().map(|phc| Clock::Hardware(phc.clock())))
-            .chain(stamping.iter().flatten().map(|clock| Clock::Hardware(*clock)));
+            .chain(stamping.iter().flatten().map(|clock| Clock::Hardware(*clock)))
+            .collect();
+        // A bus that is gone takes its clock along.
+        self.watched.retain(|watched| clocks.contains(&watched.clock));
         for clock in clocks {
             if self.watched.iter().all(|watched| watched.clock != clock) {
                 let watch = BoundWatch::new(self.limit_ns);
-                self.watched.push(Watched { clock, watch, steps: 0 });
+                let steps = self.clocks.map().status(clock, now).map_or(0, |status| status.counts.steps);
+                self.watched.push(Watched { clock, watch, steps });
             }
         }
         let mut said = Vec::new();
@@ -153,15 +194,17 @@ impl<'a> Keeper<'a> {
             self.say(text);
         }
         let buses =
-            stamping.iter().map(|clock| name(clock.map_or(Clock::Realtime, Clock::Hardware))).collect();
+            stamping.iter().map(|clock| clock.map_or(Clock::Realtime, Clock::Hardware).to_string()).collect();
         let (limit_ns, events_dropped) = (self.limit_ns, self.events_dropped);
-        *self.status.clocks() = ClocksStatus { clocks, buses, version, limit_ns, events_dropped };
+        let temperature = self.thermals.milli_celsius();
+        *self.status.clocks() =
+            ClocksStatus { clocks, buses, version, limit_ns, events_dropped, temperature };
     }
 
     /// A line in the log, and a record that is stored and sent.
     fn say(&mut self, body: String) {
         warn!("{body}");
-        let Some((_, events)) = &self.records else { return };
+        let Some(Recording { events, .. }) = &self.recording else { return };
         let record = LogRecord {
             time_ns: clock::realtime().0,
             clock: ClockSource::UserSpace,
@@ -175,15 +218,19 @@ impl<'a> Keeper<'a> {
 
     /// Hands the engine what is new in the map. One that is not taken is handed over later, with what has come since.
     fn tell_engine(&mut self, is_last: bool) {
-        let Some((maps, _)) = &self.records else { return };
+        let Some(Recording { maps, announce, .. }) = &self.recording else { return };
         let now = clock::boot();
         let map = self.clocks.map();
         if !is_last && !self.news.is_due(map.history(), now) {
             return;
         }
-        let Some(block) = map.history().block(self.news.since()) else { return };
+        let Some(mut block) = map.history().block(self.news.since()) else { return };
+        block.temperatures = self.thermals.kept().to_vec();
+        // Announced first: a block that names a version is not to be there before it can be had.
+        announce.send_replace(map.history().digest(ANNOUNCED));
         if maps.try_send(block).is_ok() {
             self.news.told(map.history(), now);
+            self.thermals.told();
         }
     }
 }
@@ -198,7 +245,7 @@ impl Watched {
         said: &mut Vec<String>,
     ) -> Option<ClockState> {
         let status = map.status(self.clock, now)?;
-        let name = name(self.clock);
+        let name = self.clock.to_string();
         let truth = map.history().truth(now, status.error_ns).map(|truth| TruthState {
             error_ns: truth.error_ns,
             source: match truth.source {
@@ -213,7 +260,11 @@ impl Watched {
             self.steps = status.counts.steps;
         }
         let limit = Duration::from_nanos(limit_ns);
-        match self.watch.observe(now, truth.map(|truth| truth.error_ns)) {
+        // No record has a stamp of the others.
+        let has_stamps = !matches!(self.clock, Clock::MonotonicRaw | Clock::Tai);
+        let notice =
+            if has_stamps { self.watch.observe(now, truth.map(|truth| truth.error_ns)) } else { None };
+        match notice {
             Some(BoundNotice::Exceeded(None)) => said.push(format!(
                 "clock {name} is not synchronised: its records have no place in true time yet"
             )),
@@ -246,12 +297,30 @@ impl Watched {
     }
 }
 
-/// `CLOCK_REALTIME` between two readings of `CLOCK_BOOTTIME`.
 fn read_realtime() -> Option<Reading> {
-    Reading::tightest((0..BURST).map(|_| {
-        let before = clock::boot();
-        let instant = Instant::Realtime(clock::realtime());
-        Reading { instant, bracket: Bracket::Boot(before, clock::boot()) }
+    read(|| Some(Instant::Realtime(clock::realtime())))
+}
+
+fn read_raw() -> Option<Reading> {
+    read(|| {
+        let now = clock_gettime(ClockId::MonotonicRaw);
+        Some(Instant::Raw(RawNanos::from_timespec(now.tv_sec, now.tv_nsec)))
+    })
+}
+
+/// What the kernel takes for TAI: `CLOCK_REALTIME` until it is told how many seconds there are between the two.
+fn read_tai() -> Option<Reading> {
+    read(|| {
+        let now = clock_gettime_dynamic(DynamicClockId::Tai).ok()?;
+        Some(Instant::Tai(TaiNanos::from_timespec(now.tv_sec, now.tv_nsec)))
+    })
+}
+
+/// One of the system's clocks between two readings of `CLOCK_BOOTTIME`.
+fn read(instant: impl Fn() -> Option<Instant>) -> Option<Reading> {
+    Reading::tightest((0..BURST).filter_map(|_| {
+        let (before, instant) = (clock::boot(), instant()?);
+        Some(Reading { instant, bracket: Bracket::Boot(before, clock::boot()) })
     }))
 }
 

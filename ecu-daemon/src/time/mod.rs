@@ -6,19 +6,26 @@ mod keeper;
 mod news;
 mod phc;
 mod ptp4l;
+mod sets;
 mod sync;
+mod temperature;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use can_decode::{BootNanos, HwNanos, RealtimeNanos};
-use ecu_core::clock::{Basis, Clock, ClockMap, HwClock, Instant, Pairs, Reading};
+use ecu_core::clock::{Basis, Clock, ClockMap, HwClock, Instant, Pairs, Placed, Reading};
 
-pub use keeper::Keeper;
+use crate::clock;
+pub use keeper::{Keeper, Recording};
 
 /// How long before it was read here a frame was stamped at most: what the socket's buffer holds, and a stall of this thread.
 const PATIENCE_NS: i64 = 10_000_000_000;
 /// What the system's clock may have been steered by since it was last read; what is more is a step that the map lacks.
 const STEERED_NS: u64 = 1_000_000;
+
+/// How much later than the controller the kernel stamps a frame at most. What is further apart is a clock in hardware that was
+/// set since it was last read.
+const LATE_NS: i64 = 100_000_000;
 
 /// What the clocks are known to show; shared by capture and the thread that reads them.
 #[derive(Debug, Default)]
@@ -43,7 +50,10 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Clocks {
     /// For so many buses.
     pub fn new(buses: usize) -> Self {
-        Self { map: Mutex::default(), stamping: Mutex::new(vec![None; buses]) }
+        // Ten a second are more than there ever are, so that a process which starts later in this boot begins with a higher one.
+        let origin = u32::try_from(clock::boot().0 / 100_000_000).unwrap_or(u32::MAX / 2);
+        let map = Mutex::new(ClockMap::counting_from(origin));
+        Self { map, stamping: Mutex::new(vec![None; buses]) }
     }
 
     /// The map. Not to be held while anything is read or waited for.
@@ -105,8 +115,21 @@ impl Batch<'_> {
             return None;
         }
         let placed = self.map.map(Instant::Hardware(self.clock, hardware), self.now, PATIENCE_NS);
-        placed.truth.filter(|_| placed.basis == Basis::Stamp).map(|truth| truth.utc.0)
+        let software = software
+            .map(|software| self.map.map(Instant::Realtime(software), self.now, PATIENCE_NS))
+            .filter(|software| software.basis == Basis::Stamp);
+        let is_sound =
+            placed.basis == Basis::Stamp && software.is_none_or(|software| is_soon_after(&placed, &software));
+        placed.truth.filter(|_| is_sound).map(|truth| truth.utc.0)
     }
+}
+
+/// Whether the kernel's stamp of a frame came as soon after the controller's as it can: not before it, and not late.
+fn is_soon_after(hardware: &Placed, software: &Placed) -> bool {
+    let late_ns = software.boot.since(hardware.boot);
+    let error_ns = hardware.boot_error_ns.saturating_add(software.boot_error_ns);
+    let error_ns = i64::try_from(error_ns).unwrap_or(i64::MAX);
+    (error_ns.saturating_neg()..=LATE_NS.saturating_add(error_ns)).contains(&late_ns)
 }
 
 #[cfg(test)]
@@ -170,6 +193,23 @@ mod tests {
         let (now, stamp) = (BootNanos(11 * S + 200), HwNanos(7 * S + 11 * S - 40));
         let realtime = RealtimeNanos(UTC + 11 * S + 200 - 3_600 * S);
         assert_eq!(clocks.batch(0, PHC, now, realtime).place(stamp, None), None);
+    }
+
+    #[test]
+    fn a_stamp_of_a_clock_that_was_set_since_it_was_read_is_not_believed() {
+        let clocks = clocks(PHC);
+        synchronise(&clocks);
+        let (now, realtime) = (BootNanos(11 * S + 200), RealtimeNanos(UTC + 11 * S + 200));
+        let software = Some(RealtimeNanos(UTC + 11 * S));
+        let mut batch = clocks.batch(0, PHC, now, realtime);
+        let mut check = |ahead_ns: i64, is_placed: bool| {
+            let stamp = HwNanos(7 * S + 11 * S - 40 + ahead_ns);
+            assert_eq!(batch.place(stamp, software).is_some(), is_placed, "{ahead_ns}");
+        };
+        check(0, true);
+        check(-20_000_000, true);
+        check(-200_000_000, false);
+        check(5_000_000, false);
     }
 
     #[test]

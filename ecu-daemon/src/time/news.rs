@@ -2,7 +2,7 @@
 //! clock has grown.
 
 use can_decode::BootNanos;
-use ecu_core::clock::{Clock, History, HwClock, Opening, Segment};
+use ecu_core::clock::{Clock, History, Opening, Segment};
 
 /// Lines that go on from others wait this long.
 const EVERY_NS: i64 = 60_000_000_000;
@@ -28,7 +28,10 @@ impl News {
         }
         let Some(told_at) = self.told_at else { return true };
         let waited = now.since(told_at);
-        let is_new = history.version() > self.version;
+        // Nothing is stamped by CLOCK_MONOTONIC_RAW: its drift has time.
+        let is_new = history
+            .since(self.version)
+            .any(|(version, clock, _)| version > self.version && clock != Clock::MonotonicRaw);
         waited >= GROWN_NS
             || (is_new && waited >= EVERY_NS)
             || (waited >= URGENT_NS && is_new && self.is_urgent(history))
@@ -64,17 +67,6 @@ fn synchronised(history: &History) -> Vec<Clock> {
         .collect();
     clocks.sort_unstable();
     clocks
-}
-
-/// A clock's name in metrics and logs.
-pub(super) fn name(clock: Clock) -> String {
-    match clock {
-        Clock::Realtime => "realtime".to_owned(),
-        Clock::Tai => "tai".to_owned(),
-        Clock::MonotonicRaw => "monotonic_raw".to_owned(),
-        Clock::Hardware(HwClock::Phc(number)) => format!("ptp{number}"),
-        Clock::Hardware(HwClock::Timer(bus)) => format!("timer{bus}"),
-    }
 }
 
 #[cfg(test)]

@@ -9,6 +9,8 @@ use store::block::SchemaHash;
 pub(super) enum Announcement {
     /// What blocks refer to.
     Schema(SchemaHash),
+    /// How the clocks ran.
+    ClockMap,
     /// That the vehicle is there.
     Online,
 }
@@ -32,6 +34,7 @@ impl Announcements {
         self.said.clone_from(&self.known);
         self.queue.clear();
         self.queue.push_back(Announcement::Online);
+        self.add_clock_map();
     }
 
     /// Queues what was not said in this connection, and what the broker does not know from an earlier one.
@@ -41,6 +44,13 @@ impl Announcements {
                 self.said.push(hash);
                 self.queue.push_back(Announcement::Schema(hash));
             }
+        }
+    }
+
+    /// Queues what is known of the clocks, by then: it grows, and is said anew in every connection.
+    pub(super) fn add_clock_map(&mut self) {
+        if !self.queue.contains(&Announcement::ClockMap) {
+            self.queue.push_back(Announcement::ClockMap);
         }
     }
 

@@ -233,14 +233,28 @@ impl ClockSegment {
     }
 }
 
+/// The temperature beside the oscillators, which drift with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Temperature {
+    /// `CLOCK_BOOTTIME` of the reading, nanoseconds.
+    pub at_boot_ns: i64,
+    /// Thousandths of a degree Celsius.
+    pub milli_celsius: i32,
+}
+
 /// What is new in a version of the map. All of a boot's together, in any order, are the map.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClockMap {
     /// The version, counting up from 1 within a boot; blocks that were sealed while it held carry it in
     /// [`BlockHeader::clock_map`](super::BlockHeader::clock_map).
     pub id: u32,
+    /// How long before it was sealed a block of this boot got its first record at most, nanoseconds. A clock that was set
+    /// back showed some times twice; this tells which of the two a record has.
+    pub open_ns: u64,
     /// Lines that are new or have changed, at most [`limits::CLOCK_SEGMENTS_MAX`], in any order.
     pub segments: Vec<ClockSegment>,
+    /// Temperatures read since the map before, at most [`limits::CLOCK_TEMPERATURES_MAX`], in any order.
+    pub temperatures: Vec<Temperature>,
 }
 
 impl ClockMap {
@@ -252,14 +266,24 @@ impl ClockMap {
         if self.id == 0 {
             return wrong("clock map", 0);
         }
-        if self.segments.len() > limits::CLOCK_SEGMENTS_MAX {
-            let (value, max) = (self.segments.len() as u64, limits::CLOCK_SEGMENTS_MAX as u64);
-            return Err(BlockError::Limit { field: "clock segments", value, max });
+        for (field, count, max) in [
+            ("clock segments", self.segments.len(), limits::CLOCK_SEGMENTS_MAX),
+            ("temperatures", self.temperatures.len(), limits::CLOCK_TEMPERATURES_MAX),
+        ] {
+            if count > max {
+                return Err(BlockError::Limit { field, value: count as u64, max: max as u64 });
+            }
         }
         self.segments.iter().try_for_each(ClockSegment::check)?;
         put_varint(out, u64::from(self.id));
+        put_varint(out, self.open_ns);
         put_varint(out, self.segments.len() as u64);
         self.segments.iter().for_each(|segment| segment.write(out));
+        put_varint(out, self.temperatures.len() as u64);
+        for Temperature { at_boot_ns, milli_celsius } in &self.temperatures {
+            put_varint(out, zigzag(*at_boot_ns));
+            put_varint(out, zigzag(i64::from(*milli_celsius)));
+        }
         Ok(())
     }
 
@@ -273,11 +297,16 @@ impl ClockMap {
         if id == 0 {
             return wrong("clock map", 0);
         }
+        let open_ns = reader.varint()?;
         // A line takes 18 bytes at least.
         let segments = reader.count("clock segments", limits::CLOCK_SEGMENTS_MAX.min(body.len() / 18))?;
         let segments = (0..segments).map(|_| ClockSegment::read(&mut reader)).collect::<Result<_, _>>()?;
+        // A temperature takes 2 bytes at least.
+        let temperatures =
+            reader.count("temperatures", limits::CLOCK_TEMPERATURES_MAX.min(body.len() / 2))?;
+        let temperatures = (0..temperatures).map(|_| temperature(&mut reader)).collect::<Result<_, _>>()?;
         reader.end()?;
-        Ok(Self { id, segments })
+        Ok(Self { id, open_ns, segments, temperatures })
     }
 }
 
@@ -289,6 +318,14 @@ fn put_growth(out: &mut Vec<u8>, growth: BoundGrowth) {
 
 fn growth(reader: &mut Reader<'_>) -> Result<BoundGrowth, BlockError> {
     Ok(BoundGrowth { ppb: number(reader)?, ppb_per_s: number(reader)?, ppb_max: number(reader)? })
+}
+
+fn temperature(reader: &mut Reader<'_>) -> Result<Temperature, BlockError> {
+    let at_boot_ns = unzigzag(reader.varint()?);
+    let milli_celsius = unzigzag(reader.varint()?);
+    let milli_celsius =
+        i32::try_from(milli_celsius).or_else(|_| wrong("temperature", milli_celsius as u64))?;
+    Ok(Temperature { at_boot_ns, milli_celsius })
 }
 
 fn sync(reader: &mut Reader<'_>) -> Result<ClockSync, BlockError> {

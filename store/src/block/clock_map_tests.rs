@@ -65,9 +65,14 @@ prop_compose! {
 proptest! {
     #[test]
     fn maps_come_back_and_cut_bodies_are_errors(
-        id in 1_u32.., segments in prop::collection::vec(any_segment(), 0..8), cut in any::<prop::sample::Index>()
+        id in 1_u32..,
+        segments in prop::collection::vec(any_segment(), 0..8),
+        degrees in prop::collection::vec(any::<(i64, i32)>(), 0..4),
+        cut in any::<prop::sample::Index>(),
     ) {
-        let map = ClockMap { id, segments };
+        let temperature = |(at_boot_ns, milli_celsius)| Temperature { at_boot_ns, milli_celsius };
+        let temperatures = degrees.into_iter().map(temperature).collect();
+        let map = ClockMap { id, open_ns: u64::from(id) << 20, segments, temperatures };
         let mut body = Vec::new();
         map.encode(&mut body).unwrap();
         prop_assert_eq!(ClockMap::read(&body).unwrap(), map);
@@ -83,18 +88,23 @@ fn what_the_format_cannot_hold_is_refused() {
         assert!(error.to_string().contains(field), "{error}");
         assert!(out.is_empty());
     };
-    let map = |segment| ClockMap { id: 1, segments: vec![segment] };
-    check(ClockMap { id: 0, segments: Vec::new() }, "clock map");
+    let map = |segment| ClockMap { id: 1, open_ns: 5, segments: vec![segment], temperatures: Vec::new() };
+    check(ClockMap { id: 0, ..map(line()) }, "clock map");
     check(map(ClockSegment { to_boot_ns: 0, ..line() }), "end");
     check(map(ClockSegment { grace_ns: -1, ..line() }), "grace");
-    check(ClockMap { id: 1, segments: vec![line(); limits::CLOCK_SEGMENTS_MAX + 1] }, "segments");
+    check(ClockMap { segments: vec![line(); limits::CLOCK_SEGMENTS_MAX + 1], ..map(line()) }, "segments");
+    let warm = Temperature { at_boot_ns: 1, milli_celsius: 2 };
+    let temperatures = vec![warm; limits::CLOCK_TEMPERATURES_MAX + 1];
+    check(ClockMap { temperatures, ..map(line()) }, "temperatures");
 }
 
 #[test]
 fn numbers_that_mean_nothing_are_refused() {
     let mut body = Vec::new();
-    ClockMap { id: 1, segments: vec![line()] }.encode(&mut body).unwrap();
-    for (at, field) in [(2, "clock domain"), (4, "opening"), (5, "flags")] {
+    ClockMap { id: 1, open_ns: 5, segments: vec![line()], temperatures: Vec::new() }
+        .encode(&mut body)
+        .unwrap();
+    for (at, field) in [(3, "clock domain"), (5, "opening"), (6, "flags")] {
         let mut body = body.clone();
         body[at] = 9;
         let error = ClockMap::read(&body).unwrap_err().to_string();

@@ -19,7 +19,8 @@ mod spans;
 mod wire;
 
 pub use clock_map::{
-    BoundGrowth, ClockDomain, ClockMap, ClockSegment, ClockSync, Opening, SyncSource, TaiUtcSource, Timescale,
+    BoundGrowth, ClockDomain, ClockMap, ClockSegment, ClockSync, Opening, SyncSource, TaiUtcSource,
+    Temperature, Timescale,
 };
 pub use dictionary::{Dictionaries, Dictionary};
 pub use header::{BlockHeader, Class, ClockSource, HEADER_LEN, Identity, Kind, VERSION};
@@ -52,6 +53,8 @@ pub mod limits {
     pub const BUCKET_SPAN_MAX: usize = 1024;
     /// Most lines of a clock map: a day in pieces of ten seconds and more.
     pub const CLOCK_SEGMENTS_MAX: usize = 1 << 14;
+    /// Most temperatures in a block of a clock map.
+    pub const CLOCK_TEMPERATURES_MAX: usize = 1024;
     /// Longest zstd dictionary, bytes; zstd's trainer makes 112,640 at most unless told otherwise.
     pub const DICTIONARY_BYTES_MAX: usize = 128 << 10;
     /// Most dictionaries that a reader keeps.

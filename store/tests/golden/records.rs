@@ -7,7 +7,7 @@ use can_decode::{CanId, ValueKind};
 use store::block::{
     BootId, BoundGrowth, ClockDomain, ClockMap, ClockSegment, ClockSource, ClockSync, Dictionary,
     HistogramRecord, Identity, LogRecord, MessageSchema, Opening, SamplesBuilder, Schema, SchemaHash,
-    Severity, SignalSchema, SpanRecord, SyncSource, TaiUtcSource, Timescale,
+    Severity, SignalSchema, SpanRecord, SyncSource, TaiUtcSource, Temperature, Timescale,
 };
 
 /// 2026-01-01 in nanoseconds.
@@ -130,6 +130,7 @@ pub fn clock_map() -> ClockMap {
     let (utc, tai) = (START_NS, START_NS + 37_000_000_000);
     ClockMap {
         id: 7,
+        open_ns: 4_000_000_000,
         segments: vec![
             line(ClockDomain::Phc(0), 0, Opening::First, 12_345, None),
             line(
@@ -149,6 +150,10 @@ pub fn clock_map() -> ClockMap {
             line(ClockDomain::Tai, 1_000, Opening::Gap, tai, Some(sync(SyncSource::Config, Timescale::Tai))),
             line(ClockDomain::MonotonicRaw, 0, Opening::Continues, -88_000, None),
             line(ClockDomain::Timer(3), 0, Opening::First, 5, None),
+        ],
+        temperatures: vec![
+            Temperature { at_boot_ns: 1_000_000_000, milli_celsius: -12_500 },
+            Temperature { at_boot_ns: 61_000_000_000, milli_celsius: 54_250 },
         ],
     }
 }

@@ -51,12 +51,21 @@ pub enum Refusal {
     SchemaMismatch,
     /// A message on a schema's topic that is not that schema.
     Schema,
+    /// A message on a clock map's topic that is not that map.
+    ClockMap,
 }
 
 impl Refusal {
     /// Every reason.
-    pub const ALL: [Self; 6] =
-        [Self::Topic, Self::Batch, Self::Block, Self::SchemaMissing, Self::SchemaMismatch, Self::Schema];
+    pub const ALL: [Self; 7] = [
+        Self::Topic,
+        Self::Batch,
+        Self::Block,
+        Self::SchemaMissing,
+        Self::SchemaMismatch,
+        Self::Schema,
+        Self::ClockMap,
+    ];
 
     /// Name as in metrics and logs.
     pub const fn name(self) -> &'static str {
@@ -67,6 +76,7 @@ impl Refusal {
             Self::SchemaMissing => "schema_missing",
             Self::SchemaMismatch => "schema_mismatch",
             Self::Schema => "schema",
+            Self::ClockMap => "clock_map",
         }
     }
 }
@@ -120,6 +130,14 @@ pub struct Counters {
     pub schemas: Counter,
     /// Schemas given up for the time being.
     pub schemas_given_up: Counter,
+    /// Clock maps received, among blocks and retained.
+    pub clock_maps: Counter,
+    /// Clock maps that did not come in time.
+    pub clock_maps_given_up: Counter,
+    /// Those of [`Self::blocks`] in which times were put right by a clock map.
+    pub blocks_placed: Counter,
+    /// Those with times of a clock that was not synchronised as far as is known.
+    pub blocks_unsynchronised: Counter,
     /// Connections to the broker that were made.
     pub connections: Counter,
     /// Samples for Prometheus that took another millisecond than their own, see `store::block::SlotMillis`.
@@ -135,7 +153,7 @@ pub struct Counters {
 }
 
 impl Counters {
-    /// Messages ([`Refusal::Topic`], [`Refusal::Batch`], [`Refusal::Schema`]) or blocks refused for this reason.
+    /// Messages ([`Refusal::Topic`], [`Refusal::Batch`], [`Refusal::Schema`], [`Refusal::ClockMap`]) or blocks refused for this reason.
     pub fn refused(&self, reason: Refusal) -> u64 {
         self.refused[reason as usize].get()
     }
@@ -167,8 +185,8 @@ mod tests {
             (0..=index).for_each(|_| counters.refuse(reason));
         }
         let counts = Refusal::ALL.map(|reason| counters.refused(reason));
-        assert_eq!(counts, [1, 2, 3, 4, 5, 6]);
-        assert_eq!(counters.refused_total(), 21);
+        assert_eq!(counts, [1, 2, 3, 4, 5, 6, 7]);
+        assert_eq!(counters.refused_total(), 28);
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! broker ──Subscriber──▶ Inbox ──one at a time──▶ worker (Pipeline → outputs)
 //!    ▲                     │ ▲                        │
 //!    └──acknowledgements───┘ └──done, or parked───────┘
-//! broker ──Desk──▶ Schemas ──▶ Pipeline
+//! broker ──Desk──▶ Schemas, Maps ──▶ Pipeline
 //! ```
 //! The connection is read whatever the worker waits for, so that it stays alive.
 
@@ -23,6 +23,8 @@ use crate::desk::{Desk, LINGER};
 use crate::error::GatewayError;
 use crate::inbox::{Inbox, Ticket};
 use crate::listen::Listener;
+use crate::maps::Maps;
+use crate::need::Need;
 use crate::options::Options;
 use crate::output::jitter;
 use crate::pipeline::{Outcome, Pipeline};
@@ -95,12 +97,14 @@ impl Gateway {
         if let Some(listener) = &listener {
             tracing::info!(address = %listener.address(), "metrics and health are served");
         }
-        let desk = Desk::open(&self.options, self.schemas.clone(), Arc::clone(&self.counters));
+        let maps = self.pipeline.maps();
+        let desk = Desk::open(&self.options, self.schemas.clone(), maps.clone(), Arc::clone(&self.counters));
         let mut work = Work {
             filter: self.options.prefix.blocks_shared(self.options.group.as_str()),
             backoff: Backoff::new(self.options.patience.retry_first, self.options.patience.retry_cap),
             options: self.options,
             schemas: self.schemas,
+            maps,
             counters: self.counters,
             inbox: Inbox::default(),
             worker: Worker::start(self.pipeline),
@@ -160,6 +164,7 @@ struct Work {
     options: Options,
     filter: String,
     schemas: Schemas,
+    maps: Maps,
     counters: Arc<Counters>,
     inbox: Inbox<Delivery>,
     worker: Worker,
@@ -204,7 +209,7 @@ impl Work {
             tokio::select! {
                 () = &mut until => return Ok(()),
                 result = self.worker.result() => self.settle(result?, None)?,
-                Some(hash) = self.desk.settled() => self.inbox.release(hash),
+                Some(need) = self.desk.settled() => self.inbox.release(&need),
             }
         }
     }
@@ -222,8 +227,8 @@ impl Work {
                     self.settle(result?, Some(subscriber))?;
                     self.inbox.wants_redelivery().then_some(Ended::Redelivery)
                 }
-                Some(hash) = self.desk.settled() => {
-                    self.inbox.release(hash);
+                Some(need) = self.desk.settled() => {
+                    self.inbox.release(&need);
                     None
                 }
             };
@@ -282,12 +287,17 @@ impl Work {
                     }
                 }
             }
-            Outcome::Missing(hashes) => {
-                self.inbox.park(ticket, hashes.clone());
-                for hash in hashes {
-                    if !self.desk.want(hash) {
-                        self.schemas.give_up(hash);
-                        self.inbox.release(hash);
+            Outcome::Missing(needs) => {
+                self.inbox.park(ticket, needs.clone());
+                for need in needs {
+                    if !self.desk.want(need.clone()) {
+                        match &need {
+                            Need::Schema(hash) => self.schemas.give_up(*hash),
+                            Need::ClockMap(vehicle, boot, _) => {
+                                self.maps.give_up(vehicle, *boot, Instant::now());
+                            }
+                        }
+                        self.inbox.release(&need);
                     }
                 }
             }

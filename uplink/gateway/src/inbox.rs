@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 
-use store::block::SchemaHash;
+use crate::need::Need;
 
 /// Most messages held. Brokers let a few be under way (Mosquitto: 20 unless configured otherwise).
 const MESSAGES_MAX: usize = 1024;
@@ -20,7 +20,7 @@ pub(crate) struct Ticket(u64);
 enum State {
     Waiting,
     Working,
-    Parked(Vec<SchemaHash>),
+    Parked(Vec<Need>),
     Done,
 }
 
@@ -92,18 +92,18 @@ impl<T> Inbox<T> {
         acknowledge
     }
 
-    /// It has to wait for these schemas.
-    pub(crate) fn park(&mut self, ticket: Ticket, missing: Vec<SchemaHash>) {
+    /// It has to wait for these.
+    pub(crate) fn park(&mut self, ticket: Ticket, missing: Vec<Need>) {
         if let Some(held) = self.find(ticket) {
             held.state = State::Parked(missing);
         }
     }
 
-    /// This schema is here, or will not come: nobody waits for it any longer.
-    pub(crate) fn release(&mut self, hash: SchemaHash) {
+    /// This is here, or will not come: nobody waits for it any longer.
+    pub(crate) fn release(&mut self, need: &Need) {
         for held in &mut self.held {
             if let State::Parked(missing) = &mut held.state {
-                missing.retain(|&other| other != hash);
+                missing.retain(|other| other != need);
                 if missing.is_empty() {
                     held.state = State::Waiting;
                 }
@@ -141,10 +141,12 @@ impl<T> Inbox<T> {
 mod tests {
     use proptest::prelude::*;
 
+    use store::block::SchemaHash;
+
     use super::*;
 
-    const SCHEMA: SchemaHash = SchemaHash([1; 16]);
-    const OTHER: SchemaHash = SchemaHash([2; 16]);
+    const SCHEMA: Need = Need::Schema(SchemaHash([1; 16]));
+    const OTHER: Need = Need::Schema(SchemaHash([2; 16]));
 
     fn work(inbox: &mut Inbox<u32>) -> Option<(Ticket, u32)> {
         inbox.next().map(|(ticket, &item)| (ticket, item))
@@ -159,11 +161,11 @@ mod tests {
         let (second, item) = work(&mut inbox).unwrap();
         assert_eq!(item, 1);
         assert!(inbox.done(second).is_empty());
-        inbox.release(SCHEMA);
+        inbox.release(&SCHEMA);
         let (third, item) = work(&mut inbox).unwrap();
         assert_eq!(item, 2);
         assert_eq!(work(&mut inbox), None);
-        inbox.release(OTHER);
+        inbox.release(&OTHER);
         assert_eq!(work(&mut inbox), Some((first, 0)));
         assert_eq!(inbox.done(first), [0, 1]);
         assert_eq!(inbox.done(third), [2]);
@@ -228,7 +230,7 @@ mod tests {
                     },
                 }
             }
-            inbox.release(SCHEMA);
+            inbox.release(&SCHEMA);
             for ticket in working {
                 acknowledged.extend(inbox.done(ticket));
             }

@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
+use ecu_core::clock::{History, Worth};
 use store::block::{BlockError, BlockHeader, Group, LogRecord, Records, Samples, SpanRecord, open};
 use uplink::topic::VehicleId;
 
 use crate::counters::Refusal;
 use crate::schemas::{Known, MessageNames, ResolvedSchema, SchemaError, Schemas, SignalNames};
+use crate::times::{Note, Notes, Placing};
 
 /// An opened block. Every message and signal that its records refer to is in the schema.
 #[derive(Debug)]
@@ -17,6 +19,8 @@ pub(crate) struct Opened {
     pub(crate) header: BlockHeader,
     /// What it holds.
     pub(crate) content: Content,
+    /// What the times of spans and logs are worth, see [`Self::note`].
+    notes: Notes,
 }
 
 /// The records of an opened block.
@@ -32,6 +36,8 @@ pub(crate) enum Content {
 pub(crate) struct NamedSamples {
     samples: Samples,
     schema: Arc<ResolvedSchema>,
+    /// By group.
+    notes: Vec<Notes>,
 }
 
 /// Spans and what their messages are called.
@@ -47,6 +53,7 @@ pub(crate) struct Series<'a> {
     pub(crate) message: &'a MessageNames,
     pub(crate) names: &'a SignalNames,
     pub(crate) group: &'a Group,
+    notes: Option<&'a Notes>,
     column: usize,
 }
 
@@ -55,6 +62,11 @@ impl<'a> Series<'a> {
     pub(crate) fn values(&self) -> impl Iterator<Item = (usize, u64)> + use<'a> {
         let column = &self.group.columns[self.column];
         column.rows.iter().zip(column.values.iter().copied())
+    }
+
+    /// What the time of a row of the group is worth.
+    pub(crate) fn note(&self, row: usize) -> Note {
+        self.notes.map_or(Note::UNKNOWN, |notes| notes.at(row))
     }
 
     /// Number of samples.
@@ -67,11 +79,12 @@ impl NamedSamples {
     /// Series by series, in the order of the block.
     pub(crate) fn series(&self) -> Vec<Series<'_>> {
         let mut all = Vec::new();
-        for group in &self.samples.groups {
+        for (index, group) in self.samples.groups.iter().enumerate() {
             // `check_samples` has seen to it that there are such a message and such signals.
             let Some(message) = self.schema.message(group.message) else { continue };
             let names = |column: usize| message.signals.get(group.columns[column].signal);
-            let series = |column| Some(Series { message, names: names(column)?, group, column });
+            let notes = self.notes.get(index);
+            let series = |column| Some(Series { message, names: names(column)?, group, notes, column });
             all.extend((0..group.columns.len()).filter_map(series));
         }
         all
@@ -90,6 +103,39 @@ impl NamedSpans {
     }
 }
 
+impl Opened {
+    /// Puts the records' times right, by what is known of the clocks of the block's boot.
+    pub(crate) fn place(&mut self, map: Option<&History>) {
+        let placing = Placing::new(map, &self.header);
+        match &mut self.content {
+            Content::Samples(NamedSamples { samples, notes, .. }) => {
+                *notes = samples.groups.iter_mut().map(|group| placing.group(group)).collect();
+            }
+            Content::Spans(NamedSpans { spans, .. }) => {
+                let times = spans.iter_mut().map(|span| (span.clock, &mut span.start_ns, span.duration_ns));
+                self.notes = placing.records(times);
+            }
+            Content::Logs(logs) => {
+                self.notes = placing.records(logs.iter_mut().map(|log| (log.clock, &mut log.time_ns, 0)));
+            }
+        }
+    }
+
+    /// All that the times of its records are worth.
+    pub(crate) fn worths(&self) -> Vec<Worth> {
+        let of_samples = match &self.content {
+            Content::Samples(samples) => samples.notes.as_slice(),
+            _ => &[],
+        };
+        of_samples.iter().chain([&self.notes]).flat_map(Notes::worths).collect()
+    }
+
+    /// What the time of a span or log record is worth.
+    pub(crate) fn note(&self, row: usize) -> Note {
+        self.notes.at(row)
+    }
+}
+
 /// What became of a block.
 #[derive(Debug)]
 pub(crate) enum Opening {
@@ -97,6 +143,8 @@ pub(crate) enum Opening {
     Block(Opened),
     /// It was a schema, which is kept.
     Schema(BlockHeader),
+    /// It was a clock map, which the pipeline has taken in.
+    ClockMap(BlockHeader),
     /// It is of a kind that no output takes.
     Aside(BlockHeader),
 }
@@ -129,7 +177,8 @@ pub(crate) fn open_block(vehicle: &VehicleId, bytes: &[u8], schemas: &Schemas) -
         Records::Samples(samples) => Content::Samples(check_samples(samples, schema()?)?),
         Records::Spans(spans) => Content::Spans(check_spans(spans, schema()?)?),
         Records::Logs(logs) => Content::Logs(logs),
-        Records::Histograms(_) | Records::ClockMap(_) | Records::Dictionary(_) => {
+        Records::ClockMap(_) => return Ok(Opening::ClockMap(header)),
+        Records::Histograms(_) | Records::Dictionary(_) => {
             return Ok(Opening::Aside(header));
         }
         Records::Schema(hash, _) => {
@@ -140,7 +189,7 @@ pub(crate) fn open_block(vehicle: &VehicleId, bytes: &[u8], schemas: &Schemas) -
             };
         }
     };
-    Ok(Opening::Block(Opened { vehicle: vehicle.clone(), header, content }))
+    Ok(Opening::Block(Opened { vehicle: vehicle.clone(), header, content, notes: Notes::default() }))
 }
 
 fn check_samples(samples: Samples, schema: Arc<ResolvedSchema>) -> Result<NamedSamples, BlockError> {
@@ -150,7 +199,7 @@ fn check_samples(samples: Samples, schema: Arc<ResolvedSchema>) -> Result<NamedS
             return Err(BlockError::Schema("a sample is of a signal that its message does not have"));
         }
     }
-    Ok(NamedSamples { samples, schema })
+    Ok(NamedSamples { samples, schema, notes: Vec::new() })
 }
 
 fn check_spans(spans: Vec<SpanRecord>, schema: Arc<ResolvedSchema>) -> Result<NamedSpans, BlockError> {

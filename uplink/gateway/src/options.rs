@@ -58,6 +58,8 @@ pub struct Patience {
     pub request: Duration,
     /// For a schema, before the blocks that need it are refused.
     pub schema: Duration,
+    /// For a clock map, before the blocks that need it go out with what is known.
+    pub clock_map: Duration,
     /// For the batch at work when the gateway is told to stop.
     pub stop: Duration,
 }
@@ -69,6 +71,7 @@ impl Default for Patience {
             retry_cap: Duration::from_secs(30),
             request: Duration::from_secs(30),
             schema: Duration::from_secs(300),
+            clock_map: Duration::from_secs(10),
             stop: Duration::from_secs(5),
         }
     }

@@ -1,16 +1,19 @@
 //! From a message to its outputs: what is opened, what is put out, and when it may be acknowledged.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Instant;
 
-use store::block::{BlockHeader, Kind, SchemaHash};
+use ecu_core::clock::Worth;
+use store::block::{BlockHeader, BootId, Kind, Records};
 use uplink::batch;
 use uplink::topic::{Prefix, Topic, VehicleId};
 
 use crate::counters::{Counters, Refusal};
 use crate::error::GatewayError;
-use crate::opened::{Opening, Refused, open_block};
+use crate::maps::Maps;
+use crate::need::Need;
+use crate::opened::{Opened, Opening, Refused, open_block};
 use crate::options::Options;
 use crate::output::Outputs;
 use crate::quiet::Quiet;
@@ -22,14 +25,15 @@ use crate::seen::Seen;
 pub enum Outcome {
     /// Every output has taken or refused what it holds: acknowledge it.
     Done,
-    /// Its blocks need these schemas: deliver it again when they are here or given up. Nothing was put out.
-    Missing(Vec<SchemaHash>),
+    /// Its blocks need these: deliver it again when they are here or given up. Nothing was put out.
+    Missing(Vec<Need>),
 }
 
 /// Opens batches and passes their blocks on, one batch after the other.
 pub struct Pipeline {
     prefix: Prefix,
     schemas: Schemas,
+    maps: Maps,
     outputs: Outputs,
     counters: Arc<Counters>,
     seen: Seen,
@@ -49,7 +53,13 @@ impl Pipeline {
     ) -> Result<Self, GatewayError> {
         let outputs = Outputs::new(options, lines, &counters)?;
         let prefix = options.prefix.clone();
-        Ok(Self { prefix, schemas, outputs, counters, seen: Seen::default(), quiet: Default::default() })
+        let (maps, seen) = (Maps::default(), Seen::default());
+        Ok(Self { prefix, schemas, maps, outputs, counters, seen, quiet: Default::default() })
+    }
+
+    /// The clock maps that it goes by, to be filled.
+    pub(crate) fn maps(&self) -> Maps {
+        self.maps.clone()
     }
 
     /// Passes the blocks of a message on. Returns when all outputs have taken or refused them, however long a receiver
@@ -69,6 +79,7 @@ impl Pipeline {
                 return Ok(Outcome::Done);
             }
         };
+        self.take_maps(&vehicle, &blocks);
         let missing = self.missing(&vehicle, &blocks);
         if !missing.is_empty() {
             return Ok(Outcome::Missing(missing));
@@ -84,18 +95,36 @@ impl Pipeline {
         Ok(Outcome::Done)
     }
 
-    /// Schemas that blocks of the batch need and that may still come.
-    fn missing(&self, vehicle: &VehicleId, blocks: &[&[u8]]) -> Vec<SchemaHash> {
-        let mut missing = Vec::new();
+    /// Takes in the clock maps of the batch, for whichever of its blocks they are.
+    fn take_maps(&self, vehicle: &VehicleId, blocks: &[&[u8]]) {
+        for block in blocks {
+            let is_map = BlockHeader::read(block).is_ok_and(|(header, _)| header.kind == Kind::ClockMap);
+            // One that does not open is refused with its batch.
+            if is_map && let Ok((header, Records::ClockMap(map))) = store::block::open(block) {
+                self.maps.absorb(vehicle, header.identity.boot, &map);
+            }
+        }
+    }
+
+    /// What blocks of the batch need and what may still come.
+    fn missing(&self, vehicle: &VehicleId, blocks: &[&[u8]]) -> Vec<Need> {
+        let (mut missing, now) = (Vec::new(), Instant::now());
         for (header, _) in blocks.iter().filter_map(|block| BlockHeader::read(block).ok()) {
-            let needs_one = matches!(header.kind, Kind::Samples | Kind::Spans);
-            if needs_one
-                && !missing.contains(&header.schema)
-                && !self.seen.contains(vehicle, header.identity)
+            let has_names = matches!(header.kind, Kind::Samples | Kind::Spans);
+            let has_times = has_names || header.kind == Kind::Logs;
+            if !has_times || self.seen.contains(vehicle, header.identity) {
+                continue;
+            }
+            let schema = Need::Schema(header.schema);
+            if has_names
+                && !missing.contains(&schema)
                 && matches!(self.schemas.find(header.schema), Known::Missing)
             {
-                missing.push(header.schema);
+                missing.push(schema);
             }
+            let version = self.maps.wanted(vehicle, &header, now);
+            let map = version.map(|version| Need::ClockMap(vehicle.clone(), header.identity.boot, version));
+            missing.extend(map.filter(|map| !missing.contains(map)));
         }
         missing
     }
@@ -107,10 +136,7 @@ impl Pipeline {
         vehicle: &VehicleId,
         mut blocks: Vec<&[u8]>,
     ) -> Result<Vec<BlockHeader>, GatewayError> {
-        // Newest first is how a vehicle may send; series are to be written in the order of time.
-        blocks.sort_by_cached_key(|block| {
-            BlockHeader::read(block).map_or(i64::MIN, |(header, _)| header.first_ns)
-        });
+        sort(&mut blocks);
         let mut put = Vec::<BlockHeader>::new();
         let mut identities = HashSet::new();
         for bytes in blocks {
@@ -122,10 +148,18 @@ impl Pipeline {
                 continue;
             }
             match open_block(vehicle, bytes, &self.schemas) {
-                Ok(Opening::Block(block)) => {
+                Ok(Opening::Block(mut block)) => {
+                    let map = self.maps.of(vehicle, block.header.identity.boot);
+                    block.place(map.as_deref());
+                    self.count_worth(&block);
                     self.outputs.put(&block).await.map_err(GatewayError::Print)?;
                     identities.insert(block.header.identity);
                     put.push(block.header);
+                }
+                // `take_maps` has taken it in.
+                Ok(Opening::ClockMap(header)) => {
+                    self.counters.clock_maps.add(1);
+                    put.push(header);
                 }
                 Ok(Opening::Schema(header) | Opening::Aside(header)) => put.push(header),
                 Err(Refused { reason, error }) => self.refuse(reason, topic, &error.to_string()),
@@ -134,6 +168,12 @@ impl Pipeline {
             tokio::task::yield_now().await;
         }
         Ok(put)
+    }
+
+    fn count_worth(&self, block: &Opened) {
+        let worths = block.worths();
+        self.counters.blocks_placed.add(u64::from(worths.contains(&Worth::Placed)));
+        self.counters.blocks_unsynchronised.add(u64::from(worths.contains(&Worth::Unsynchronised)));
     }
 
     fn count(&self, header: &BlockHeader) {
@@ -154,4 +194,22 @@ impl Pipeline {
             tracing::warn!(topic = ?topic, reason = reason.name(), error, suppressed, "refused; published nowhere");
         }
     }
+}
+
+/// Newest first is how a vehicle may send; series are to be written in the order of time. That is the order of sealing within a
+/// boot, whatever became of the clock meanwhile; boots follow each other by the times that they have.
+fn sort(blocks: &mut [&[u8]]) {
+    let mut boots = HashMap::<BootId, i64>::new();
+    for (header, _) in blocks.iter().filter_map(|block| BlockHeader::read(block).ok()) {
+        // Schemas and clock maps have no times.
+        if header.first_ns != 0 {
+            let first_ns = boots.entry(header.identity.boot).or_insert(header.first_ns);
+            *first_ns = header.first_ns.min(*first_ns);
+        }
+    }
+    blocks.sort_by_cached_key(|block| {
+        BlockHeader::read(block).ok().map(|(BlockHeader { identity, .. }, _)| {
+            (boots.get(&identity.boot).copied().unwrap_or(i64::MIN), identity)
+        })
+    });
 }

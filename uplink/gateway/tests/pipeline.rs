@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use ecu_gateway::{Counters, HttpUrl, Options, Outcome, Patience, Pipeline, Refusal, Schemas};
+use ecu_gateway::{Counters, HttpUrl, Need, Options, Outcome, Patience, Pipeline, Refusal, Schemas};
 use opentelemetry_proto::tonic::collector::metrics::v1::{
     ExportMetricsPartialSuccess, ExportMetricsServiceRequest, ExportMetricsServiceResponse,
 };
@@ -353,16 +353,44 @@ async fn blocks_wait_for_their_schema_or_its_end() {
     let batch = bench.car.batch(&[known, other]);
     let Outcome::Missing(mut missing) = bench.deliver(&batch).await else { panic!("not missing") };
     missing.sort();
-    let mut expected = [schema_hash(), unknown];
+    let mut expected = [schema_hash(), unknown].map(Need::from);
     expected.sort();
     assert_eq!(missing, expected);
     bench.schemas.offer(schema_hash(), bench.car.schema().bytes()).unwrap();
-    assert_eq!(bench.deliver(&batch).await, Outcome::Missing(vec![unknown]));
+    assert_eq!(bench.deliver(&batch).await, Outcome::Missing(vec![unknown.into()]));
     assert!(receiver.requests().is_empty() && bench.counters.batches.get() == 0);
     bench.schemas.give_up(unknown);
     assert_eq!(bench.deliver(&batch).await, Outcome::Done);
     assert_eq!(receiver.samples(|_| true).len(), 1);
     assert_eq!((bench.counters.blocks.get(), bench.counters.refused(Refusal::SchemaMissing)), (1, 1));
+}
+
+/// The fixture's clock was set back an hour at 60 s after the boot.
+#[tokio::test]
+async fn times_are_put_right_once_the_clock_map_is_there() {
+    const S: i64 = 1_000_000_000;
+    let receiver = Receiver::start(|_| (204, vec![])).await;
+    let mut bench = Bench::new(remote_write(&receiver.url));
+    bench.car.sealed_boot_ns = 63 * S;
+    let map = bench.car.clock_map(7);
+    let shown = [START_NS + 59 * S, START_NS + 62 * S - 3_600 * S];
+    let block = bench.car.samples(&shown.map(|time| (SPEED, time, &[(0, 1)][..])));
+    let batch = bench.car.batch(std::slice::from_ref(&block));
+    let Outcome::Missing(missing) = bench.deliver(&batch).await else { panic!("not missing") };
+    assert!(
+        matches!(&missing[..], [Need::ClockMap(vehicle, _, 7)] if *vehicle == bench.car.id),
+        "{missing:?}"
+    );
+    let batch = bench.car.batch(&[block, map]);
+    assert_eq!(bench.deliver(&batch).await, Outcome::Done);
+    let written: Vec<i64> = receiver.samples(|_| true).iter().map(|sample| sample.1).collect();
+    let expected = [START_NS + 59 * S, START_NS + 62 * S].map(|time| time / MS);
+    assert!(
+        written.iter().zip(expected).all(|(found, expected)| found.abs_diff(expected) <= 1),
+        "{written:?}"
+    );
+    assert_eq!(written.len(), 2);
+    assert_eq!((bench.counters.blocks_placed.get(), bench.counters.clock_maps.get()), (1, 1));
 }
 
 #[tokio::test]

@@ -13,11 +13,34 @@ impl History {
     /// no map.
     pub fn block(&self, since: u32) -> Option<block::ClockMap> {
         let segments = self.since(since).map(|(version, clock, segment)| written(version, clock, segment));
-        (self.version() > 0).then(|| block::ClockMap { id: self.version(), segments: segments.collect() })
+        (self.version() > 0).then(|| block::ClockMap {
+            id: self.version(),
+            open_ns: self.open_ns().unsigned_abs(),
+            segments: segments.collect(),
+            temperatures: Vec::new(),
+        })
+    }
+
+    /// The map in short, for whoever has nothing of it yet: of each clock the last `newest` lines, and of `CLOCK_REALTIME`
+    /// all, which are few and which all other times are told by.
+    pub fn digest(&self, newest: usize) -> Option<block::ClockMap> {
+        let mut map = self.block(0)?;
+        let mut left = std::collections::BTreeMap::<block::ClockDomain, usize>::new();
+        for segment in &map.segments {
+            *left.entry(segment.domain).or_default() += 1;
+        }
+        map.segments.retain(|segment| {
+            let left = left.entry(segment.domain).or_default();
+            *left = left.saturating_sub(1);
+            segment.domain == block::ClockDomain::Realtime || *left < newest
+        });
+        Some(map)
     }
 
     /// Takes what a block holds. False when some of it is of more clocks than fit.
     pub fn absorb_block(&mut self, map: &block::ClockMap) -> bool {
+        self.hold_open(i64::try_from(map.open_ns).unwrap_or(i64::MAX));
+        self.set_version(self.version().max(map.id));
         let took = map.segments.iter().map(|segment| {
             let (clock, read) = read(segment);
             self.absorb(segment.version, clock, read)

@@ -1,5 +1,7 @@
 //! Which clocks there are, and what an instant of each is called.
 
+use core::fmt;
+
 use can_decode::{BootNanos, HwNanos, RawNanos, RealtimeNanos, TaiNanos};
 
 /// A clock that no system call relates to the others: on a network card, in a CAN controller.
@@ -22,6 +24,19 @@ pub enum Clock {
     MonotonicRaw,
     /// One in hardware.
     Hardware(HwClock),
+}
+
+/// As in metrics, logs and attributes: `realtime`, `ptp0`, `timer1`.
+impl fmt::Display for Clock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Realtime => f.write_str("realtime"),
+            Self::Tai => f.write_str("tai"),
+            Self::MonotonicRaw => f.write_str("monotonic_raw"),
+            Self::Hardware(HwClock::Phc(number)) => write!(f, "ptp{number}"),
+            Self::Hardware(HwClock::Timer(bus)) => write!(f, "timer{bus}"),
+        }
+    }
 }
 
 /// An instant, named by the clock that showed it.

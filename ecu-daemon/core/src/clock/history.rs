@@ -1,5 +1,7 @@
 //! All segments of all clocks of one boot: enough to place every stamp, here or wherever the segments were sent.
 
+use can_decode::BootNanos;
+
 use super::domain::Clock;
 use super::segment::Segment;
 use super::trail::Trail;
@@ -12,6 +14,9 @@ pub const CLOCKS_MAX: usize = 32;
 pub struct History {
     trails: Vec<(Clock, Trail)>,
     version: u32,
+    /// Where versions count from.
+    origin: u32,
+    open_ns: i64,
 }
 
 impl History {
@@ -20,11 +25,31 @@ impl History {
         self.version
     }
 
+    /// One whose versions count on from `origin`.
+    pub(super) fn counting_from(origin: u32) -> Self {
+        Self { origin, ..Self::default() }
+    }
+
+    /// How long blocks of this boot are open at most, nanoseconds, see [`Sealed::open_ns`](super::Sealed::open_ns).
+    pub const fn open_ns(&self) -> i64 {
+        self.open_ns
+    }
+
+    /// Sets [`Self::open_ns`], if it is longer than known before.
+    pub fn hold_open(&mut self, open_ns: i64) {
+        self.open_ns = self.open_ns.max(open_ns);
+    }
+
+    /// Segments of all clocks.
+    pub fn segments(&self) -> usize {
+        self.trails.iter().map(|(_, trail)| trail.entries().count()).sum()
+    }
+
     /// Takes a segment of version `version` of the map, in any order; a later version of a segment replaces it.
     /// False when there are [`CLOCKS_MAX`] other clocks already.
     pub fn absorb(&mut self, version: u32, clock: Clock, segment: Segment) -> bool {
         self.version = self.version.max(version);
-        let Some(trail) = self.trail_of(clock) else { return false };
+        let Some(trail) = self.trail_of(clock, Trail::default) else { return false };
         trail.put(version, segment);
         true
     }
@@ -51,12 +76,17 @@ impl History {
         self.trails.iter().map(|(clock, trail)| (*clock, trail))
     }
 
+    /// The segment of each clock that was in force at `boot`, or else its first one.
+    pub(super) fn in_force(&self, boot: BootNanos) -> impl Iterator<Item = (Clock, &Segment)> {
+        self.trails.iter().filter_map(move |(clock, trail)| Some((*clock, trail.in_force(boot)?)))
+    }
+
     /// The trail of `clock`, made when it is the first time; `None` when there are too many.
-    fn trail_of(&mut self, clock: Clock) -> Option<&mut Trail> {
+    fn trail_of(&mut self, clock: Clock, make: fn() -> Trail) -> Option<&mut Trail> {
         let index = match self.trails.iter().position(|(of, _)| *of == clock) {
             Some(index) => index,
             None if self.trails.len() < CLOCKS_MAX => {
-                self.trails.push((clock, Trail::default()));
+                self.trails.push((clock, make()));
                 self.trails.len() - 1
             }
             None => return None,
@@ -66,8 +96,9 @@ impl History {
 
     /// A trail to write, and the version to count on.
     pub(super) fn writer(&mut self, clock: Clock) -> Option<(&mut Trail, u32)> {
-        let version = self.version;
-        Some((self.trail_of(clock)?, version))
+        let version = self.version.max(self.origin);
+        // A map that is being made must not allocate once every clock was read.
+        Some((self.trail_of(clock, Trail::with_room)?, version))
     }
 
     pub(super) fn set_version(&mut self, version: u32) {

@@ -64,6 +64,11 @@ pub struct ClockStatus {
 }
 
 impl ClockMap {
+    /// One whose versions count on from `origin`: a process that starts in the middle of a boot gives none a second time.
+    pub fn counting_from(origin: u32) -> Self {
+        Self { history: History::counting_from(origin), ..Self::default() }
+    }
+
     /// Sets what a clock is trusted to keep to, before its first reading; without it, [`Limits::of`]. False when it has been
     /// read already, or there are [`CLOCKS_MAX`] others.
     pub fn expect(&mut self, clock: Clock, limits: Limits) -> bool {
@@ -178,6 +183,11 @@ impl ClockMap {
         if let Some((trail, version)) = self.history.writer(clock) {
             member.track.lose(trail, version);
         }
+    }
+
+    /// Sets how long blocks are open at most, nanoseconds, see [`History::open_ns`].
+    pub fn hold_open(&mut self, open_ns: i64) {
+        self.history.hold_open(open_ns);
     }
 
     /// Places a stamp that arrived at `arrived` and was taken at most `patience_ns` before that.

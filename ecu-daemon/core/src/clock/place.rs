@@ -147,6 +147,13 @@ impl History {
     }
 }
 
+impl History {
+    /// The line by which `clock` showed `shown_ns` within `taken`, when there is just one.
+    pub(super) fn only_line(&self, clock: Clock, shown_ns: i64, taken: Taken) -> Option<&Segment> {
+        self.locate(clock, shown_ns, taken)?.by
+    }
+}
+
 /// True time at `boot` by one segment of a synchronised clock.
 fn truth_by(clock: Clock, segment: &Segment, boot: BootNanos) -> Option<Truth> {
     let sync = segment.sync?;

@@ -18,19 +18,24 @@ pub(super) struct Entry {
 }
 
 /// One clock's segments, by time; at most [`SEGMENTS_MAX`].
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Trail {
     entries: VecDeque<Entry>,
     synchronised: usize,
 }
 
-impl Default for Trail {
-    fn default() -> Self {
+impl Trail {
+    /// One that never allocates again.
+    pub(super) fn with_room() -> Self {
         Self { entries: VecDeque::with_capacity(SEGMENTS_MAX), synchronised: 0 }
     }
-}
 
-impl Trail {
+    /// The segment that covers `boot`, or else the last one before it, or else the first one.
+    pub(super) fn in_force(&self, boot: BootNanos) -> Option<&Segment> {
+        let at = self.entries.partition_point(|entry| entry.segment.from <= boot).saturating_sub(1);
+        self.entries.get(at).map(|entry| &entry.segment)
+    }
+
     /// Puts a segment in its place. One that begins where another one began is that one, grown.
     pub(super) fn put(&mut self, version: u32, segment: Segment) {
         let entry = Entry { version, segment };

@@ -82,7 +82,10 @@ impl What {
                 ("value", 14),
                 ("unit", 8),
                 ("label", 16),
-                ("clock", 0),
+                ("clock", 15),
+                ("time_basis", 14),
+                ("time_clock", 10),
+                ("time_error_ns", 0),
             ],
             Self::Spans => &[
                 ("time", 30),
@@ -92,9 +95,22 @@ impl What {
                 ("span_id", 16),
                 ("parent_span_id", 16),
                 ("duration_ns", 12),
-                ("clock", 0),
+                ("clock", 15),
+                ("time_basis", 14),
+                ("time_clock", 10),
+                ("time_error_ns", 0),
             ],
-            Self::Logs => &[("time", 30), ("severity", 8), ("service", 16), ("trace_id", 32), ("body", 0)],
+            Self::Logs => &[
+                ("time", 30),
+                ("severity", 8),
+                ("service", 16),
+                ("trace_id", 32),
+                ("clock", 15),
+                ("time_basis", 14),
+                ("time_clock", 10),
+                ("time_error_ns", 12),
+                ("body", 0),
+            ],
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::ffi::CStr;
 
 use can_decode::ValueKind;
+use ecu_core::clock::{RecordTime, Worth};
 use ecu_sys::sql::{self, Compare, Limit, Value, ValueRef};
 use store::block::Kind;
 
@@ -27,7 +28,7 @@ pub(super) const TABLES: [Layout; 3] = [
         name: "samples",
         kind: Kind::Samples,
         declaration: c"CREATE TABLE x(time_ns INTEGER, bus TEXT, message TEXT, signal TEXT, raw, value REAL,
-            unit TEXT, label TEXT, clock TEXT)",
+            unit TEXT, label TEXT, clock TEXT, time_basis TEXT, time_clock TEXT, time_error_ns INTEGER)",
         bus: Some(1),
         message: Some(2),
         signal: Some(3),
@@ -36,7 +37,8 @@ pub(super) const TABLES: [Layout; 3] = [
         name: "spans",
         kind: Kind::Spans,
         declaration: c"CREATE TABLE x(time_ns INTEGER, bus TEXT, message TEXT, trace_id TEXT, span_id TEXT,
-            parent_span_id TEXT, duration_ns INTEGER, clock TEXT)",
+            parent_span_id TEXT, duration_ns INTEGER, clock TEXT, time_basis TEXT, time_clock TEXT,
+            time_error_ns INTEGER)",
         bus: Some(1),
         message: Some(2),
         signal: None,
@@ -46,7 +48,7 @@ pub(super) const TABLES: [Layout; 3] = [
         kind: Kind::Logs,
         declaration:
             c"CREATE TABLE x(time_ns INTEGER, severity TEXT, service TEXT, trace_id TEXT, span_id TEXT,
-            body TEXT, clock TEXT)",
+            body TEXT, clock TEXT, time_basis TEXT, time_clock TEXT, time_error_ns INTEGER)",
         bus: None,
         message: Some(2),
         signal: None,
@@ -135,10 +137,11 @@ impl sql::Rows for RingRows {
 
 /// The values of a record in the order of its table's columns.
 fn fill(row: &mut Vec<Value>, record: &Record<'_>) {
+    let time = record.time();
     let text = |text: &str| Value::Text(text.to_owned());
     match record {
         Record::Sample(sample) => row.extend([
-            Value::Integer(sample.time_ns),
+            Value::Integer(sample.time.utc_ns),
             text(sample.bus),
             text(&sample.message.name),
             text(&sample.signal.name),
@@ -149,7 +152,7 @@ fn fill(row: &mut Vec<Value>, record: &Record<'_>) {
             text(sample.clock.name()),
         ]),
         Record::Span(span) => row.extend([
-            Value::Integer(span.record.start_ns),
+            Value::Integer(span.time.utc_ns),
             text(span.bus),
             text(&span.message.name),
             Value::Text(hex(&span.record.trace_id)),
@@ -158,8 +161,8 @@ fn fill(row: &mut Vec<Value>, record: &Record<'_>) {
             Value::Integer(span.record.duration_ns as i64),
             text(span.record.clock.name()),
         ]),
-        Record::Log(log) => row.extend([
-            Value::Integer(log.time_ns),
+        Record::Log(log, _) => row.extend([
+            Value::Integer(time.utc_ns),
             text(log.severity.name()),
             text(&log.service),
             log.trace.map_or(Value::Null, |(trace_id, _)| Value::Text(hex(&trace_id))),
@@ -168,6 +171,15 @@ fn fill(row: &mut Vec<Value>, record: &Record<'_>) {
             text(log.clock.name()),
         ]),
     }
+    row.extend(worth(time));
+}
+
+/// How a time was found, by which synchronised clock, and how wrong it may be.
+fn worth(time: &RecordTime) -> [Value; 3] {
+    let basis = (time.worth != Worth::Unknown).then(|| Value::Text(time.worth.name().to_owned()));
+    let by = time.by.map(|clock| Value::Text(clock.to_string()));
+    let error = time.error_ns.map(|error_ns| Value::Integer(i64::try_from(error_ns).unwrap_or(i64::MAX)));
+    [basis, by, error].map(|value| value.unwrap_or(Value::Null))
 }
 
 fn raw(kind: ValueKind, raw: u64) -> Value {

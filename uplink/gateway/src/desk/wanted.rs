@@ -1,33 +1,41 @@
-//! Which schemas are wanted, when to ask again, and when to give up waiting. Takes time as an argument.
+//! What is wanted, when to ask again, and when to give up waiting. Takes time as an argument.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use store::block::SchemaHash;
 use uplink::backoff::Backoff;
 
-/// Schemas asked for at a time.
-const WANTED_MAX: usize = 256;
+use crate::need::Need;
+
+/// Schemas and clock maps asked for at a time: a gateway that starts may miss a map of each of a fleet's vehicles.
+const WANTED_MAX: usize = 4096;
 
 #[derive(Debug)]
 struct Want {
     since: Instant,
+    patience: Duration,
     ask_at: Instant,
     backoff: Backoff,
     given_up: bool,
 }
 
-/// The schemas asked for. One that was given up is still asked for, as long as there is room.
+/// What is asked for. A schema that was given up is still asked for, as long as there is room; a clock map is not, as a block
+/// that needs it asks anew.
 #[derive(Debug)]
 pub(super) struct Wanted {
-    wants: BTreeMap<SchemaHash, Want>,
-    patience: Duration,
+    wants: BTreeMap<Need, Want>,
+    /// For a schema, and for a clock map.
+    patience: (Duration, Duration),
     retry_first: Duration,
     retry_cap: Duration,
 }
 
 impl Wanted {
-    pub(super) const fn new(patience: Duration, retry_first: Duration, retry_cap: Duration) -> Self {
+    pub(super) const fn new(
+        patience: (Duration, Duration),
+        retry_first: Duration,
+        retry_cap: Duration,
+    ) -> Self {
         Self { wants: BTreeMap::new(), patience, retry_first, retry_cap }
     }
 
@@ -35,23 +43,25 @@ impl Wanted {
         self.wants.is_empty()
     }
 
-    pub(super) fn hashes(&self) -> impl Iterator<Item = SchemaHash> {
-        self.wants.keys().copied()
+    pub(super) fn needs(&self) -> impl Iterator<Item = &Need> {
+        self.wants.keys()
     }
 
-    /// Wants one more, or one that was given up anew. When that is one too many another is forgotten, one that was given up if there is one; the
-    /// result is a forgotten one that somebody still waits for.
-    pub(super) fn add(&mut self, hash: SchemaHash, now: Instant) -> Option<SchemaHash> {
+    /// Wants one more, or one that was given up anew. When that is one too many another is forgotten, one that was given up if
+    /// there is one; the result is a forgotten one that somebody still waits for.
+    pub(super) fn add(&mut self, need: Need, now: Instant) -> Option<Need> {
         let mut unlucky = None;
-        if !self.wants.contains_key(&hash) && self.wants.len() >= WANTED_MAX {
-            let oldest =
-                self.wants.iter().min_by_key(|(_, want)| (!want.given_up, want.since)).map(|(&hash, _)| hash);
-            let forgotten = oldest.and_then(|hash| self.wants.remove_entry(&hash));
-            unlucky = forgotten.filter(|(_, want)| !want.given_up).map(|(hash, _)| hash);
+        if !self.wants.contains_key(&need) && self.wants.len() >= WANTED_MAX {
+            let oldest = self.wants.iter().min_by_key(|(_, want)| (!want.given_up, want.since));
+            let oldest = oldest.map(|(need, _)| need.clone());
+            let forgotten = oldest.and_then(|need| self.wants.remove_entry(&need));
+            unlucky = forgotten.filter(|(_, want)| !want.given_up).map(|(need, _)| need);
         }
         let backoff = Backoff::new(self.retry_first * 4, self.retry_cap * 4);
-        let want = self.wants.entry(hash).or_insert(Want {
+        let patience = if matches!(need, Need::Schema(_)) { self.patience.0 } else { self.patience.1 };
+        let want = self.wants.entry(need).or_insert(Want {
             since: now,
+            patience,
             ask_at: now + self.retry_first * 4,
             backoff,
             given_up: false,
@@ -63,57 +73,63 @@ impl Wanted {
     }
 
     /// It is here. Whether it was wanted.
-    pub(super) fn remove(&mut self, hash: SchemaHash) -> bool {
-        self.wants.remove(&hash).is_some()
+    pub(super) fn remove(&mut self, need: &Need) -> bool {
+        self.wants.remove(need).is_some()
     }
 
     /// When to look at [`Self::ask`] and [`Self::overdue`] again.
     pub(super) fn next_event(&self) -> Option<Instant> {
         let due = |want: &Want| {
-            let give_up = (!want.given_up).then_some(want.since + self.patience);
+            let give_up = (!want.given_up).then_some(want.since + want.patience);
             give_up.map_or(want.ask_at, |give_up| give_up.min(want.ask_at))
         };
         self.wants.values().map(due).min()
     }
 
     /// Those to ask for again at `now`.
-    pub(super) fn ask(&mut self, now: Instant, random: u32) -> Vec<SchemaHash> {
+    pub(super) fn ask(&mut self, now: Instant, random: u32) -> Vec<Need> {
         let due = self.wants.iter_mut().filter(|(_, want)| want.ask_at <= now);
-        due.map(|(&hash, want)| {
+        due.map(|(need, want)| {
             // Never at once: full jitter may give no delay at all.
             want.ask_at = now + want.backoff.next(random).max(self.retry_first);
-            hash
+            need.clone()
         })
         .collect()
     }
 
     /// Those that were waited for too long at `now`; each is told once.
-    pub(super) fn overdue(&mut self, now: Instant) -> Vec<SchemaHash> {
-        let patience = self.patience;
-        let late = self.wants.iter_mut().filter(|(_, want)| !want.given_up && want.since + patience <= now);
-        late.map(|(&hash, want)| {
-            want.given_up = true;
-            hash
-        })
-        .collect()
+    pub(super) fn overdue(&mut self, now: Instant) -> Vec<Need> {
+        let is_late = |want: &Want| !want.given_up && want.since + want.patience <= now;
+        let late = self.wants.iter_mut().filter(|(_, want)| is_late(want));
+        let late: Vec<Need> = late
+            .map(|(need, want)| {
+                want.given_up = true;
+                need.clone()
+            })
+            .collect();
+        self.wants.retain(|need, want| !want.given_up || matches!(need, Need::Schema(_)));
+        late
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use store::block::{BootId, SchemaHash};
+    use uplink::topic::VehicleId;
+
     use super::*;
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    fn hash(number: u16) -> SchemaHash {
+    fn hash(number: u16) -> Need {
         let mut hash = [0; 16];
         hash[..2].copy_from_slice(&number.to_be_bytes());
-        SchemaHash(hash)
+        Need::Schema(SchemaHash(hash))
     }
 
     #[test]
     fn one_is_asked_for_again_given_up_once_and_asked_for_still() {
-        let mut wanted = Wanted::new(SECOND * 60, SECOND / 4, SECOND * 5);
+        let mut wanted = Wanted::new((SECOND * 60, SECOND), SECOND / 4, SECOND * 5);
         let start = Instant::now();
         assert_eq!(wanted.add(hash(1), start), None);
         assert_eq!(wanted.next_event(), Some(start + SECOND));
@@ -132,21 +148,32 @@ mod tests {
         wanted.add(hash(1), now);
         assert_eq!(wanted.overdue(now + SECOND * 59), []);
         assert_eq!(wanted.overdue(now + SECOND * 60), [hash(1)], "who asks anew is told anew");
-        assert!(wanted.remove(hash(1)) && !wanted.remove(hash(1)) && wanted.is_empty());
+        assert!(wanted.remove(&hash(1)) && !wanted.remove(&hash(1)) && wanted.is_empty());
         assert_eq!(wanted.next_event(), None);
     }
 
     #[test]
     fn without_room_the_oldest_is_forgotten_and_those_given_up_first() {
-        let mut wanted = Wanted::new(SECOND, SECOND, SECOND);
+        let mut wanted = Wanted::new((SECOND, SECOND), SECOND, SECOND);
         let start = Instant::now();
         for number in 0..WANTED_MAX as u16 {
-            assert_eq!(wanted.add(hash(number), start + SECOND / 1000 * u32::from(number)), None);
+            assert_eq!(wanted.add(hash(number), start + SECOND / 10_000 * u32::from(number)), None);
         }
         assert_eq!(wanted.add(hash(7), start), None, "it is wanted already");
-        assert_eq!(wanted.add(hash(1000), start + SECOND / 2), Some(hash(0)));
-        assert_eq!(wanted.overdue(start + SECOND + SECOND / 1000), [hash(1)]);
-        assert_eq!(wanted.add(hash(1001), start + SECOND), None);
-        assert_eq!(wanted.hashes().count(), WANTED_MAX);
+        assert_eq!(wanted.add(hash(10_000), start + SECOND / 2), Some(hash(0)));
+        assert_eq!(wanted.overdue(start + SECOND + SECOND / 10_000), [hash(1)]);
+        assert_eq!(wanted.add(hash(10_001), start + SECOND), None);
+        assert_eq!(wanted.needs().count(), WANTED_MAX);
+    }
+
+    #[test]
+    fn a_clock_map_has_a_patience_of_its_own_and_is_not_asked_for_behind_it() {
+        let mut wanted = Wanted::new((SECOND * 60, SECOND * 10), SECOND / 4, SECOND * 5);
+        let start = Instant::now();
+        let map = Need::ClockMap(VehicleId::new("car").unwrap(), BootId([1; 16]), 7);
+        wanted.add(map.clone(), start);
+        wanted.add(hash(1), start);
+        assert_eq!(wanted.overdue(start + SECOND * 10), [map]);
+        assert_eq!(wanted.needs().cloned().collect::<Vec<_>>(), [hash(1)]);
     }
 }

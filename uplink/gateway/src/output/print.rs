@@ -9,6 +9,7 @@ use serde::Serialize;
 use store::block::{LogRecord, SignalSchema, SpanRecord, span_id};
 
 use crate::opened::{Content, Opened};
+use crate::times::Note;
 
 /// Lines collected before they are written, bytes.
 const BUFFER_BYTES: usize = 1 << 20;
@@ -43,6 +44,7 @@ impl Printer {
                             unit: &signal.unit,
                             label: signal.label(raw),
                             clock: series.group.clock.name(),
+                            time: TimeFields::of(series.note(at)),
                         };
                         self.line("sample", block, row, &line).await?;
                         row += 1;
@@ -58,7 +60,7 @@ impl Printer {
             }
             Content::Logs(logs) => {
                 for (row, log) in (0..).zip(logs) {
-                    self.line("log", block, row, &LogLine::new(log)).await?;
+                    self.line("log", block, row, &LogLine::new(log, block.note(row as usize))).await?;
                 }
             }
         }
@@ -131,6 +133,25 @@ struct SampleLine<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     label: Option<&'a str>,
     clock: &'static str,
+    #[serde(flatten)]
+    time: TimeFields,
+}
+
+/// How a time was found and how wrong it may be; nothing where nothing is known of its clock.
+#[derive(Serialize)]
+struct TimeFields {
+    #[serde(rename = "time_basis", skip_serializing_if = "Option::is_none")]
+    basis: Option<&'static str>,
+    #[serde(rename = "time_clock", skip_serializing_if = "Option::is_none")]
+    clock: Option<String>,
+    #[serde(rename = "time_error_nano", skip_serializing_if = "Option::is_none")]
+    error: Option<u64>,
+}
+
+impl TimeFields {
+    fn of(note: Note) -> Self {
+        Self { basis: note.basis(), clock: note.by.map(|clock| clock.to_string()), error: note.error_ns }
+    }
 }
 
 /// A raw value: integers exactly, floats as the number they stand for.
@@ -163,6 +184,8 @@ struct SpanLine<'a> {
     id: &'a str,
     message: &'a str,
     clock: &'static str,
+    #[serde(flatten)]
+    time: TimeFields,
 }
 
 impl<'a> SpanLine<'a> {
@@ -178,6 +201,7 @@ impl<'a> SpanLine<'a> {
             id,
             message,
             clock: span.clock.name(),
+            time: TimeFields::of(block.note(row as usize)),
         }
     }
 }
@@ -194,10 +218,12 @@ struct LogLine<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     span_id: Option<String>,
     clock: &'static str,
+    #[serde(flatten)]
+    time: TimeFields,
 }
 
 impl<'a> LogLine<'a> {
-    fn new(log: &'a LogRecord) -> Self {
+    fn new(log: &'a LogRecord, note: Note) -> Self {
         Self {
             time_unix_nano: log.time_ns,
             severity: log.severity.name(),
@@ -207,6 +233,7 @@ impl<'a> LogLine<'a> {
             trace_id: log.trace.map(|(trace, _)| hex(&trace)),
             span_id: log.trace.map(|(_, span)| hex(&span)),
             clock: log.clock.name(),
+            time: TimeFields::of(note),
         }
     }
 }

@@ -2,8 +2,9 @@
 
 use can_decode::{CanId, ValueKind};
 use store::block::{
-    Body, BootId, Class, ClockSource, Kind, LogRecord, LogsBuilder, MessageSchema, SamplesBuilder, Schema,
-    SchemaHash, SealedBlock, Sealer, SignalSchema, SpanRecord, SpansBuilder,
+    Body, BootId, BoundGrowth, Class, ClockDomain, ClockMap, ClockSegment, ClockSource, ClockSync, Kind,
+    LogRecord, LogsBuilder, MessageSchema, Opening, SamplesBuilder, Schema, SchemaHash, SealedBlock, Sealer,
+    SignalSchema, SpanRecord, SpansBuilder, SyncSource, TaiUtcSource, Timescale,
 };
 use uplink::batch;
 use uplink::topic::{Prefix, VehicleId};
@@ -48,28 +49,73 @@ pub(crate) fn schema_hash() -> SchemaHash {
     Schema::hash(&schema().encode())
 }
 
+/// A map in which `CLOCK_REALTIME` was right for a minute, ahead of `CLOCK_BOOTTIME` by [`START_NS`], and was then set back an
+/// hour by somebody.
+pub(crate) fn clock_map(id: u32) -> ClockMap {
+    const S: i64 = 1_000_000_000;
+    let growth = BoundGrowth { ppb: 100_000, ppb_per_s: 0, ppb_max: 100_000 };
+    let tai_utc = (37, TaiUtcSource::BuiltIn);
+    let sync = ClockSync { source: SyncSource::Kernel, timescale: Timescale::Utc, error_ns: 2_000, tai_utc };
+    let right = ClockSegment {
+        domain: ClockDomain::Realtime,
+        version: id,
+        from_boot_ns: 0,
+        to_boot_ns: 60 * S,
+        reference_boot_ns: 0,
+        offset_ns: START_NS,
+        drift_ppt: 0,
+        error_ns: 300,
+        growth: BoundGrowth::default(),
+        opening: Opening::First,
+        sync: Some(sync),
+        holdover: growth,
+        grace_ns: 0,
+    };
+    let wrong = ClockSegment {
+        from_boot_ns: 60 * S + 500_000_000,
+        to_boot_ns: 70 * S,
+        offset_ns: START_NS - 3_600 * S,
+        opening: Opening::Step,
+        sync: None,
+        ..right
+    };
+    let segments = vec![right, wrong];
+    ClockMap { id, open_ns: 4_000_000_000, segments, temperatures: Vec::new() }
+}
+
 /// One row of samples: message, time, and raw values by signal.
 pub(crate) type Row<'a> = (usize, i64, &'a [(usize, u64)]);
 
 pub(crate) struct Car {
     pub(crate) id: VehicleId,
+    /// `CLOCK_BOOTTIME` at which it seals, nanoseconds.
+    pub(crate) sealed_boot_ns: i64,
     sealer: Sealer,
 }
 
 impl Car {
     pub(crate) fn new(id: &str) -> Self {
         let sealer = Sealer::new(BootId([0xB0; 16]), 42, 3).unwrap();
-        Self { id: VehicleId::new(id).unwrap(), sealer }
+        Self { id: VehicleId::new(id).unwrap(), sealed_boot_ns: 7, sealer }
     }
 
     fn seal(&mut self, kind: Kind, schema: SchemaHash, count: usize, span_ns: (i64, i64)) -> SealedBlock {
-        let body = Body { kind, class: Class::Live, schema, count: count as u32, span_ns, sealed_boot_ns: 7 };
+        let (count, sealed_boot_ns) = (count as u32, self.sealed_boot_ns);
+        let body = Body { kind, class: Class::Live, schema, count, span_ns, sealed_boot_ns };
         self.sealer.seal(body).unwrap()
     }
 
     pub(crate) fn schema(&mut self) -> SealedBlock {
         self.sealer.body = schema().encode();
         self.seal(Kind::Schema, SchemaHash::default(), schema().messages.len(), (0, 0))
+    }
+
+    /// [`clock_map`] as a block; the ones behind it name it.
+    pub(crate) fn clock_map(&mut self, id: u32) -> SealedBlock {
+        let map = clock_map(id);
+        map.encode(&mut self.sealer.body).unwrap();
+        self.sealer.set_clock_map(id);
+        self.seal(Kind::ClockMap, SchemaHash::default(), map.segments.len(), (0, 0))
     }
 
     pub(crate) fn samples(&mut self, rows: &[Row<'_>]) -> SealedBlock {

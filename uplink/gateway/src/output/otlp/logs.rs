@@ -7,7 +7,7 @@ use store::block::LogRecord;
 
 use super::super::parcel::RECORDS_MAX;
 use super::super::post::Mailbox;
-use super::{clock_attribute, resource, scope, text, text_value, time};
+use super::{clock_attribute, resource, scope, text, text_value, time, time_attributes};
 use crate::opened::Opened;
 
 /// What OpenTelemetry calls a service that did not say its name.
@@ -67,7 +67,10 @@ fn record(block: &Opened, row: usize, log: &LogRecord) -> OtlpRecord {
         severity_number: log.severity.number().into(),
         severity_text: log.severity.name().to_owned(),
         body: Some(text_value(&log.body)),
-        attributes: vec![clock_attribute(log.clock), text("log.record.uid", &uid)],
+        attributes: [clock_attribute(log.clock), text("log.record.uid", &uid)]
+            .into_iter()
+            .chain(time_attributes(block.note(row)))
+            .collect(),
         trace_id,
         span_id,
         ..OtlpRecord::default()

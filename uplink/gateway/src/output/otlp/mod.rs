@@ -11,6 +11,7 @@ use uplink::topic::VehicleId;
 
 use super::post::Mailbox;
 use crate::opened::{Content, Opened};
+use crate::times::Note;
 
 /// The three addresses of an OTLP/HTTP receiver.
 pub(super) struct Otlp {
@@ -57,6 +58,23 @@ fn scope(attributes: Vec<KeyValue>) -> InstrumentationScope {
 
 fn clock_attribute(clock: ClockSource) -> KeyValue {
     text("clock.source", clock.name())
+}
+
+/// How a time was found, by which synchronised clock, and how wrong it may be; nothing where nothing is known of its clock.
+fn time_attributes(note: Note) -> impl Iterator<Item = KeyValue> {
+    let error_ns = note.error_ns.map(|error_ns| {
+        let value = any_value::Value::IntValue(i64::try_from(error_ns).unwrap_or(i64::MAX));
+        let value = Some(AnyValue { value: Some(value) });
+        KeyValue { key: "ecu.time.error_ns".to_owned(), value, ..KeyValue::default() }
+    });
+    worth_attributes(note).chain(error_ns)
+}
+
+/// The part of [`time_attributes`] that has few values.
+fn worth_attributes(note: Note) -> impl Iterator<Item = KeyValue> {
+    let basis = note.basis().map(|basis| text("ecu.time.basis", basis));
+    let clock = note.by.map(|clock| text("ecu.time.clock", &clock.to_string()));
+    basis.into_iter().chain(clock)
 }
 
 fn text(key: &str, value: &str) -> KeyValue {

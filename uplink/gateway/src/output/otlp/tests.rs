@@ -1,5 +1,6 @@
 use std::sync::Arc;
 
+use ecu_core::clock::History;
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
@@ -11,18 +12,24 @@ use super::super::post::{self, Mailbox};
 use super::super::receiver::Protocol;
 use super::*;
 use crate::counters::Counters;
-use crate::fixture::{Car, EEC1, Row, SPEED, START_NS, schema_hash};
+use crate::fixture::{Car, EEC1, Row, SPEED, START_NS, clock_map, schema_hash};
 use crate::opened::{Opening, open_block};
 use crate::options::{HttpUrl, Patience};
 use crate::schemas::Schemas;
 
 /// What would be posted to the three addresses for this block.
 async fn encode(car: &mut Car, block: &SealedBlock) -> [Vec<u8>; 3] {
+    encode_by(None, car, block).await
+}
+
+/// The same with what is known of the clocks.
+async fn encode_by(map: Option<&History>, car: &mut Car, block: &SealedBlock) -> [Vec<u8>; 3] {
     let schemas = Schemas::default();
     schemas.offer(schema_hash(), car.schema().bytes()).unwrap();
-    let Ok(Opening::Block(opened)) = open_block(&car.id, block.bytes(), &schemas) else {
+    let Ok(Opening::Block(mut opened)) = open_block(&car.id, block.bytes(), &schemas) else {
         panic!("does not open")
     };
+    opened.place(map);
     let patience = Patience::default();
     let url = HttpUrl::parse("http://127.0.0.1:9").unwrap();
     let mailbox = |protocol| {
@@ -41,6 +48,7 @@ async fn encode(car: &mut Car, block: &SealedBlock) -> [Vec<u8>; 3] {
 fn attributes(attributes: &[KeyValue]) -> String {
     let text = |attribute: &KeyValue| match attribute.value.as_ref().and_then(|value| value.value.as_ref()) {
         Some(any_value::Value::StringValue(value)) => format!("{}={value}", attribute.key),
+        Some(any_value::Value::IntValue(value)) => format!("{}={value}", attribute.key),
         other => panic!("{} is {other:?}", attribute.key),
     };
     attributes.iter().map(text).collect::<Vec<_>>().join(" ")
@@ -195,4 +203,52 @@ async fn long_logs_become_several_pieces_without_loss() {
 #[test]
 fn times_before_1970_are_unknown() {
     assert_eq!((time(-1), time(0), time(i64::MAX)), (0, 0, i64::MAX as u64));
+}
+
+#[tokio::test]
+async fn times_say_by_which_clock_they_are_and_how_wrong_they_may_be() {
+    const S: i64 = 1_000_000_000;
+    let mut car = Car::new("car-1");
+    car.sealed_boot_ns = 63 * S;
+    let mut map = History::default();
+    map.absorb_block(&clock_map(7));
+    // Before the clock was set back, and afterwards.
+    let shown = [START_NS + 59 * S, START_NS + 62 * S - 3_600 * S];
+    let log = |time_ns| LogRecord {
+        time_ns,
+        clock: ClockSource::UserSpace,
+        severity: Severity::INFO,
+        service: "app".to_owned(),
+        body: "hello".to_owned(),
+        trace: None,
+    };
+    let block = car.logs(&shown.map(log));
+    let [_, _, bytes] = encode_by(Some(&map), &mut car, &block).await;
+    let request = ExportLogsServiceRequest::decode(&bytes[..]).unwrap();
+    let records = &request.resource_logs[0].scope_logs[0].log_records;
+    let said: Vec<String> = records.iter().map(|record| attributes(&record.attributes)).collect();
+    let own = "ecu.time.basis=synchronised ecu.time.clock=realtime ecu.time.error_ns=2000";
+    assert!(said[0].ends_with(own), "{said:?}");
+    assert!(said[1].contains("ecu.time.basis=placed ecu.time.clock=realtime ecu.time.error_ns="), "{said:?}");
+    let apart = records[1].time_unix_nano.abs_diff((START_NS + 62 * S) as u64);
+    assert!(apart < 1_000_000, "{apart}");
+
+    let rows = shown.map(|time| (SPEED, time, &[(0, 5_000)][..]));
+    let block = car.samples(&rows);
+    let [bytes, _, _] = encode_by(Some(&map), &mut car, &block).await;
+    let request = ExportMetricsServiceRequest::decode(&bytes[..]).unwrap();
+    let scopes = &request.resource_metrics[0].scope_metrics;
+    let said: Vec<String> =
+        scopes.iter().map(|scope| attributes(&scope.scope.as_ref().unwrap().attributes)).collect();
+    assert_eq!(said[0], "clock.source=kernel_software ecu.time.basis=synchronised ecu.time.clock=realtime");
+    assert_eq!(said[1], "clock.source=kernel_software ecu.time.basis=placed ecu.time.clock=realtime");
+    for scope in scopes {
+        let names: Vec<&str> = scope.metrics.iter().map(|metric| metric.name.as_str()).collect();
+        assert_eq!(names, ["can.signal", "ecu.time.error"]);
+        let Some(metric::Data::Gauge(gauge)) = &scope.metrics[1].data else { panic!("no gauge") };
+        let Some(number_data_point::Value::AsDouble(seconds)) = gauge.data_points[0].value else {
+            panic!("no value")
+        };
+        assert!((2e-6..1e-3).contains(&seconds), "{seconds}");
+    }
 }

@@ -7,7 +7,7 @@ use store::block::{SpanRecord, span_id};
 
 use super::super::parcel::RECORDS_MAX;
 use super::super::post::Mailbox;
-use super::{clock_attribute, resource, scope, text, time};
+use super::{clock_attribute, resource, scope, text, time, time_attributes};
 use crate::opened::{NamedSpans, Opened};
 use crate::schemas::MessageNames;
 
@@ -40,12 +40,15 @@ fn span(block: &Opened, row: u32, record: &SpanRecord, message: &MessageNames) -
         kind: span::SpanKind::Consumer.into(),
         start_time_unix_nano: start,
         end_time_unix_nano: start.saturating_add(record.duration_ns),
-        attributes: vec![
+        attributes: [
             text("can.bus", &message.bus),
             text("can.id", &message.id),
             text("can.message", &message.name),
             clock_attribute(record.clock),
-        ],
+        ]
+        .into_iter()
+        .chain(time_attributes(block.note(row as usize)))
+        .collect(),
         ..Span::default()
     }
 }
