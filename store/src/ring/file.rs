@@ -37,8 +37,10 @@ pub struct RingFile {
     pub(super) retention: Retention,
     /// Bound of the database file alone, bytes.
     pub(super) bytes_max: u64,
-    /// What the file holds, as of the last commit.
+    /// What the ring holds, as of the last commit.
     pub(super) known: Known,
+    /// The same as the file's books have it: they lag behind rows that were only added.
+    pub(super) in_file: Known,
     pub(super) clock: RunClock,
     /// The session with the broker; in the file with the next commit.
     pub(super) session: Option<String>,
@@ -101,7 +103,7 @@ impl RingFile {
     /// As [`Self::open`].
     pub fn open_with(path: &Path, retention: Retention) -> Result<Self, RingError> {
         let bytes_max = retention.bytes_max.max(BYTES_MIN) - WAL_BYTES;
-        let (connection, known) = open_file(path, bytes_max)?;
+        let (connection, in_file, known) = open_file(path, bytes_max)?;
         Ok(Self {
             connection: Some(connection),
             path: path.to_owned(),
@@ -110,6 +112,7 @@ impl RingFile {
             clock: known.clock,
             session: known.session.clone(),
             known,
+            in_file,
             leased: BTreeSet::new(),
             recent: VecDeque::new(),
             parked: BTreeMap::new(),
@@ -225,6 +228,12 @@ impl RingFile {
         connection.close().map_err(|(_, source)| RingError::sort(&path, source))
     }
 
+    /// The books are these, in the file, too.
+    pub(super) fn saved(&mut self, known: Known) {
+        self.in_file.clone_from(&known);
+        self.known = known;
+    }
+
     pub(super) fn connection(&self) -> rusqlite::Result<&Connection> {
         // Callers attach first, so that this is an error of theirs only if the file has gone since.
         self.connection.as_ref().ok_or(rusqlite::Error::InvalidQuery)
@@ -251,14 +260,17 @@ impl RingFile {
             return Ok(());
         }
         match open_file(&self.path, self.bytes_max) {
-            Ok((connection, mut known)) => {
+            Ok((connection, in_file, mut known)) => {
                 known.next_id = known.next_id.max(self.known.next_id);
                 if self.carry {
                     known =
                         self.carry_over(&connection, &known).map_err(|e| RingError::sort(&self.path, e))?;
+                    self.saved(known);
                     self.carry = false;
+                } else {
+                    (self.known, self.in_file) = (known, in_file);
                 }
-                (self.connection, self.known) = (Some(connection), known);
+                self.connection = Some(connection);
                 (self.reads, self.undeletable, self.is_settled) = (0, BTreeSet::new(), false);
                 Ok(())
             }
@@ -358,15 +370,18 @@ pub(super) fn insert_schema(
     Ok(())
 }
 
-fn open_file(path: &Path, bytes_max: u64) -> Result<(Connection, Known), RingError> {
+/// The open file, what its books say, and what is in it.
+fn open_file(path: &Path, bytes_max: u64) -> Result<(Connection, Known, Known), RingError> {
     let connection = connect(path)?;
     let sort = |source| RingError::sort_opening(path, source);
     // A backstop behind our own accounting: SQLite itself refuses to grow beyond it.
     connection
         .query_row(&format!("PRAGMA max_page_count = {}", bytes_max / 4096), [], |_| Ok(()))
         .map_err(sort)?;
-    let known = Known::load(&connection).map_err(sort)?;
-    Ok((connection, known))
+    let in_file = Known::load(&connection).map_err(sort)?;
+    let mut known = in_file.clone();
+    known.count_on(&connection).map_err(sort)?;
+    Ok((connection, in_file, known))
 }
 
 /// Opens the ring at `path`, making it if it is not there; a file that is not usable is renamed to `*.corrupt-N` and
