@@ -60,7 +60,8 @@ fn ten_thousand_samples_a_second_write_little() {
             Cost { samples: ring.samples, ..append }.print(drive.name(), "append-only file");
             assert!(append.card >= append.payload && append.card < ring.card, "the limit is below the ring");
             let rows = peer(&path, "rows", ring.samples as u64, plan.peer_seconds);
-            Cost { samples: ring.samples, payload: ring.payload, ..rows }.print(drive.name(), "one row a sample");
+            Cost { samples: ring.samples, payload: ring.payload, ..rows }
+                .print(drive.name(), "one row a sample");
             assert!(rows.card > ring.card * ROWS_COST_MORE, "{} B/s and {} B/s", rows.card, ring.card);
         }
     }
@@ -79,7 +80,10 @@ struct Cost {
 impl Cost {
     fn print(&self, traffic: &str, what: &str) {
         let Self { samples, payload, card } = self;
-        say(&format!("| {traffic} | {samples:.0} | {what} | {payload:.0} | {card:.0} | {:.1} |", card / payload));
+        say(&format!(
+            "| {traffic} | {samples:.0} | {what} | {payload:.0} | {card:.0} | {:.1} |",
+            card / payload
+        ));
     }
 }
 
@@ -98,7 +102,8 @@ fn ring(path: &Path<Target>, drive: &Drive, samples_per_second: u64, seconds: u6
     let after = Reading::take(path);
     path.daemon().restart();
     Cost {
-        samples: metrics.sum("ecu_daemon_records_total", &[("kind", "sample"), ("state", "sealed")]) as f64 / took,
+        samples: metrics.sum("ecu_daemon_records_total", &[("kind", "sample"), ("state", "sealed")]) as f64
+            / took,
         payload: metrics.sum("ecu_daemon_blocks_sealed_bytes_total", &[]) as f64 / took,
         card: (after.card_bytes - before.card_bytes) as f64 / took,
     }

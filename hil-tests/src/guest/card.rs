@@ -37,7 +37,8 @@ dmsetup suspend --nolockfs --noflush card && dmsetup resume card"#;
 
 /// The driver lets go of the card, as it does when it is pulled out (Documentation/driver-api/driver-model/binding.rst): its
 /// block device is gone, and what was mounted fails.
-const REMOVE: &str = "cd /sys/bus/mmc/drivers/mmcblk && set -- mmc* && echo $1 >/tmp/card && echo $1 >unbind &&
+const REMOVE: &str =
+    "cd /sys/bus/mmc/drivers/mmcblk && set -- mmc* && echo $1 >/tmp/card && echo $1 >unbind &&
 ! [ -e /dev/mmcblk0 ]";
 /// It comes back as a new device, whose number the old one may still have; whoever mounts cards has to find it.
 const INSERT: &str = "cat /tmp/card >/sys/bus/mmc/drivers/mmcblk/bind

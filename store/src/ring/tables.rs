@@ -177,8 +177,9 @@ impl Known {
     /// together with the books.
     pub(super) fn count_on(&mut self, connection: &Connection) -> rusqlite::Result<()> {
         let Some(counted) = self.counted else { return Ok(()) };
-        let mut blocks = connection
-            .prepare("SELECT class, worth, len, records, stored_run_ns FROM block WHERE id > ?1 AND state = ?2")?;
+        let mut blocks = connection.prepare(
+            "SELECT class, worth, len, records, stored_run_ns FROM block WHERE id > ?1 AND state = ?2",
+        )?;
         let mut rows = blocks.query(params![counted, WAITING])?;
         while let Some(row) = rows.next()? {
             let (class, records) = (class_of(row.get(0)?), row.get(3)?);
@@ -203,7 +204,9 @@ impl Known {
             && (self.room.acked, self.room.lost) == (in_file.room.acked, in_file.room.lost)
             && (clock.boot, clock.base_ns) == (old.boot, old.base_ns)
             && self.session == in_file.session
-            && in_file.counted.is_some_and(|counted| counted < self.next_id - 1 && self.next_id - counted <= LAG_MAX)
+            && in_file
+                .counted
+                .is_some_and(|counted| counted < self.next_id - 1 && self.next_id - counted <= LAG_MAX)
     }
 
     /// Writes what differs from `before`, which is what the file holds, and that all rows are counted.

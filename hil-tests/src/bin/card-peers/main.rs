@@ -151,7 +151,8 @@ mod tests {
         let path = |name: &str| folder.path().join(name).display().to_string();
         let timing = ["--rate", "1000", "--every", "0.01", "--seconds", "0.055"];
         for (what, name) in [("rows", "rows.db"), ("append", "file")] {
-            let words = [[what, &path(name)].as_slice(), &timing].concat();
+            let path = path(name);
+            let words = [[what, &path].as_slice(), &timing].concat();
             assert_eq!(called(&words).unwrap(), Some(50), "{what}");
         }
         let count = "SELECT count(*), count(DISTINCT time) FROM sample";

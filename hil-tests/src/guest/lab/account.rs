@@ -184,7 +184,9 @@ impl Owners {
         // Inode 8 is the journal (the kernel's Documentation/filesystems/ext4/special_inodes.rst).
         for (file, part) in [("<8>", "ext4's journal"), ("/ring.db", "database"), ("/ring.db-wal", "-wal")] {
             let blocks = debugfs(image, &format!("blocks {file}"));
-            files.extend(blocks.split_ascii_whitespace().filter_map(|block| Some((block.parse().ok()?, part))));
+            files.extend(
+                blocks.split_ascii_whitespace().filter_map(|block| Some((block.parse().ok()?, part))),
+            );
         }
         Self { block_bytes: size.unwrap_or_else(|| panic!("debugfs tells no block size: {stats}")), files }
     }

@@ -51,7 +51,9 @@ impl Books {
 /// An error says why that cannot be.
 pub(super) fn waiting_rows(folder: &Path, files: &[&str]) -> Result<u64, String> {
     let copies = folder.join("counted");
-    let failed = |error: &dyn std::fmt::Display| format!("the rows of {} cannot be counted: {error}", folder.display());
+    let failed = |error: &dyn std::fmt::Display| {
+        format!("the rows of {} cannot be counted: {error}", folder.display())
+    };
     fs::create_dir_all(&copies).map_err(|error| failed(&error))?;
     // SQLite writes where it reads: it folds the -wal in.
     for file in files.iter().filter(|file| folder.join(file).exists()) {
