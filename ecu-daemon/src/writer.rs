@@ -28,6 +28,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// Acknowledgements wait this long for blocks to be committed with: a transaction of their own costs the card five pages,
 /// and one that a power cut takes costs a repetition, not data.
 const ACKED_AFTER: Duration = Duration::from_secs(10);
+/// From this age on they go along with blocks: not with every commit, because with them it takes three pages more.
+const ACKED_ALONG_AFTER: Duration = Duration::from_secs(5);
 /// How often the ring is tended when nothing else is to be done.
 const TEND_EVERY: Duration = Duration::from_secs(1);
 /// How long a stop waits for a card that does not take the last blocks. Less than the service's `TimeoutStopSec`, so
@@ -72,12 +74,13 @@ impl<'a> Writer<'a> {
         store: &Store,
         seal_after_ns: i64,
     ) -> Self {
+        let seal_after = Duration::from_nanos(u64::try_from(seal_after_ns).unwrap_or(0));
         let mut writer = Self {
             ring,
             inbox,
             status,
             stored,
-            card: CardWatch::new(store, clock::boot().0),
+            card: CardWatch::new(store, seal_after, clock::boot().0),
             events: Events::new(store.preserve, seal_after_ns),
             reoffered_to: None,
             pending: Vec::new(),
@@ -260,10 +263,17 @@ impl<'a> Writer<'a> {
             self.pending.extend(self.inbox.take_blocks());
         }
         self.put_schema();
-        if self.pending.is_empty() && self.acked.is_empty() {
+        let along = last || self.acked_at.is_some_and(|at| at.elapsed() >= ACKED_ALONG_AFTER);
+        if self.pending.is_empty() && !along {
             return;
         }
-        match self.ring.commit(&self.pending, &mut self.acked, clock::boot().0) {
+        let (mut later, mut acked_at) = (Vec::new(), None);
+        if !along {
+            (later, acked_at) = (std::mem::take(&mut self.acked), self.acked_at);
+        }
+        let committed = self.ring.commit(&self.pending, &mut self.acked, clock::boot().0);
+        self.acked.append(&mut later);
+        match committed {
             Ok(committed) => {
                 self.card.committed(self.pending.iter().map(|block| block.bytes().len() as u64).sum());
                 self.pending.iter().for_each(|block| self.events.stored(block.header()));
@@ -272,7 +282,7 @@ impl<'a> Writer<'a> {
                 }
                 self.pending.clear();
                 self.inbox.stored();
-                self.acked_at = None;
+                self.acked_at = acked_at;
                 if self.failed_at.take().is_some() {
                     info!("the ring takes blocks again");
                 }

@@ -49,6 +49,11 @@ impl Metrics {
         assert!(!values.is_empty(), "no sample of {name} with {wanted:?} in:\n{}", self.text);
         values.iter().sum()
     }
+
+    /// A metric without labels that need not be whole, such as a time in seconds; `None` while there is none.
+    pub fn value(&self, name: &str) -> Option<f64> {
+        self.text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.trim().parse().ok())
+    }
 }
 
 #[cfg(test)]

@@ -148,6 +148,32 @@ fn some_seconds_of_failing_writes_cost_nothing() {
     say(&format!("{} commits failed", failures(&metrics)));
 }
 
+/// Out of its slot and back: the device is gone meanwhile, and the mount with it.
+#[test]
+fn a_card_that_is_taken_out_and_put_back_costs_nothing() {
+    let Some(path) = Path::emulated("removed") else { return };
+    let sending = path.begin_sending(&format!("{TRAFFIC} --seconds 25"));
+    path.until_some_arrived();
+    path.ecu.remove_card();
+    until_commits_fail(&path, 2);
+    let ready = ask(&path.ecu, "/healthz/ready");
+    assert!(ready.contains(" 503 ") && ready.contains("blocks cannot be stored"), "{ready}");
+    let stored = ring(&path.metrics(), "sealed");
+    path.ecu.insert_card();
+    until("blocks are stored again", NOTICED_WITHIN, || {
+        (ring(&path.metrics(), "sealed") > stored).then_some(())
+    });
+    assert!(ask(&path.ecu, "/healthz/ready").contains(" 200 OK"));
+    let traffic = path.finish_sending(&sending);
+    path.check_all(&traffic);
+    assert_eq!(path.metrics().sum("ecu_daemon_writer_dropped_records_total", &[]), 0);
+    assert!(!path.daemon().log().contains("damaged"), "no ring was set aside");
+    // It is the card's ring that grew, not a file beneath the mount.
+    path.daemon().stop();
+    let beneath = path.ecu.run("umount /card && ls /card");
+    assert_eq!(beneath, "", "nothing was written where the card is mounted");
+}
+
 /// Errors that outlast the daemon's memory: what is dropped is counted, and all the rest arrives.
 #[test]
 fn what_does_not_fit_into_memory_while_the_card_fails_is_counted() {

@@ -343,3 +343,73 @@ proptest! {
         }
     }
 }
+
+/// Frames of the -wal that count: those with the salts of its header (sqlite.org/fileformat2.html §4.1).
+fn wal_frames(path: &Path) -> usize {
+    let wal = std::fs::read(path.with_extension("db-wal")).unwrap();
+    let Some(salts) = wal.get(16..24) else { return 0 };
+    wal[32..].chunks_exact(24 + 4096).take_while(|frame| &frame[8..16] == salts).count()
+}
+
+#[test]
+fn a_commit_that_only_adds_does_not_write_the_books_and_they_hold() {
+    let mut bench = Bench::new();
+    let mut ring = bench.open(ROOMY);
+    let blocks: Vec<_> = (0..300).map(|_| bench.block(Class::Live, 100)).collect();
+    store(&mut ring, &blocks[..1]);
+    let mut frames = Vec::new();
+    // Beyond what they may lag behind.
+    for block in &blocks[1..] {
+        let before = wal_frames(&bench.path());
+        store(&mut ring, std::slice::from_ref(block));
+        frames.push(wal_frames(&bench.path()).saturating_sub(before));
+    }
+    // Rows of the block and its bytes, their place in the index, what fills the sector; now and then a page more of each.
+    let few = frames.iter().filter(|frames| (1..=5).contains(*frames)).count();
+    assert!(few > 250, "{few} of 299 commits took at most five pages: {frames:?}");
+    let books = *ring.books();
+    assert_eq!(books.total().waiting.blocks, 300);
+    let lease = ring.lease(1 << 20, 1).unwrap().remove(0).lease;
+    // Lost with the process, as with the power.
+    drop(ring);
+    let mut ring = bench.open(ROOMY);
+    assert_eq!(*ring.books(), books);
+    store(&mut ring, &[bench.block(Class::Logs, 100)]);
+    let mut leases: Vec<_> = lease_all(&mut ring).into_iter().map(|(lease, _)| lease).collect();
+    assert!(leases.contains(&lease), "a lease that was lost is given again");
+    let mut acked = leases.drain(..299).collect();
+    ring.commit(&[], &mut acked, 0).unwrap();
+    let books = *ring.books();
+    drop(ring);
+    let mut ring = bench.open(ROOMY);
+    assert_eq!(*ring.books(), books);
+    // The last rows are removed, and the next one is not taken for one that was counted.
+    let mut rest = lease_all(&mut ring).into_iter().map(|(lease, _)| lease).collect();
+    ring.commit(&[], &mut rest, 0).unwrap();
+    store(&mut ring, &[bench.block(Class::Live, 100)]);
+    let books = *ring.books();
+    assert_eq!((books.total().sealed.blocks, books.total().waiting.blocks), (302, 1));
+    drop(ring);
+    assert_eq!(*bench.open(ROOMY).books(), books);
+}
+
+#[test]
+fn a_wal_keeps_its_length_when_the_ring_is_closed_and_nothing_in_it_counts_twice() {
+    let mut bench = Bench::new();
+    let mut ring = bench.open(ROOMY);
+    let blocks: Vec<_> = (0..60).map(|_| bench.block(Class::Live, 20_000)).collect();
+    blocks.chunks(10).for_each(|blocks| store(&mut ring, blocks));
+    let (books, len) = (*ring.books(), file_len(&bench.path(), "-wal"));
+    assert!(len > 1_000_000, "{len}");
+    ring.close().unwrap();
+    assert_eq!(file_len(&bench.path(), "-wal"), len);
+    assert!(wal_frames(&bench.path()) <= 10, "{}", wal_frames(&bench.path()));
+    // The database alone has every block.
+    let alone = Bench::new();
+    std::fs::copy(bench.path(), alone.path()).unwrap();
+    for bench in [&bench, &alone] {
+        let mut ring = bench.open(ROOMY);
+        assert_eq!(*ring.books(), books);
+        assert_eq!(lease_all(&mut ring).len(), 60);
+    }
+}

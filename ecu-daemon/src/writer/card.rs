@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use store::ring::wear::{self, CardRating, WearMeter, WriteBudget};
+use tracing::warn;
 
 use crate::config::Store;
 use crate::status::CardStatus;
@@ -38,10 +39,20 @@ struct Device {
 }
 
 impl CardWatch {
-    /// For the store as it is configured.
-    pub(super) fn new(store: &Store, now_boot_ns: i64) -> Self {
+    /// For the store as it is configured, and blocks that are sealed this often.
+    pub(super) fn new(store: &Store, seal_after: Duration, now_boot_ns: i64) -> Self {
         let (commit_after, longest) = (store.commit_after, store.commit_after_max());
-        let budget = store.budget.map(|budget| WriteBudget::new(budget.bytes_per_day, commit_after, longest));
+        let budget = store
+            .budget
+            .map(|budget| WriteBudget::new(budget.bytes_per_day, commit_after, longest, seal_after));
+        if budget.is_some_and(|budget| !budget.is_effective()) {
+            warn!(
+                commit_after_max = ?longest,
+                at_least = ?commit_after.saturating_add(seal_after),
+                "write_budget changes nothing: a commit that waits for less than commit_after and seal_after together \
+                 takes no more blocks"
+            );
+        }
         let folder = store.path.parent().filter(|folder| !folder.as_os_str().is_empty());
         let number = fs::metadata(folder.unwrap_or(Path::new("."))).map(|meta| meta.dev());
         let device = number.ok().and_then(|number| Device::find(Path::new("/sys"), number));
@@ -155,7 +166,7 @@ mod tests {
         let text = "[store]\npath = 'ring.db'\nwrite_budget = { bytes_per_day = '1 MiB', commit_after_max = '3s' }\n\
                     card = { tbw = '1 TiB' }";
         let (config, _) = crate::config::Config::parse("car.toml", text, folder.path()).unwrap();
-        let mut watch = CardWatch::new(&config.store, 0);
+        let mut watch = CardWatch::new(&config.store, Duration::from_secs(1), 0);
         let first = watch.look(0).unwrap();
         assert_eq!((first.written_bytes, first.commit_after), (0, Duration::from_secs(1)));
         assert_eq!(watch.look(LOOK_EVERY_NS - 1), None);

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use hil_tests::Bench;
-use hil_tests::guest::lab::{Damage, Plan, Recording, Scenario, Summary};
+use hil_tests::guest::lab::{Account, Damage, Drive, Plan, Recording, Scenario, Summary};
 use lexopt::prelude::*;
 
 const HELP: &str = "\
@@ -15,6 +15,9 @@ power-lab: records every write to an emulated ECU's card, then cuts the power at
       --points: cuts with each damage (default 50); --starts, --boots: at how many of them the daemon goes on recording
           here, and in a guest that has the card (default 10 and 1)
       --json: one object for each row of the table
+  power-lab --account SECONDS [--rate SAMPLES_PER_SECOND]
+      Cuts nothing: two runs of so many seconds with default settings, and which file the bytes belong to that reach the
+      card (default rate: 10000)
 Cards that keep what they flush are clean, torn, scrambled and reordered. The one that is lying does not: it must break
 promises, or the laboratory sees nothing.
 Ends with 1 when an honest card breaks a promise, or the lying one breaks none.
@@ -25,10 +28,23 @@ struct Options {
     writes: usize,
     plan: Plan,
     json: bool,
+    /// Seconds and samples a second.
+    account: Option<u64>,
+    rate: u64,
 }
 
 fn main() -> Result<ExitCode, lexopt::Error> {
     let Some(options) = parse(lexopt::Parser::from_env())? else { return Ok(ExitCode::SUCCESS) };
+    if let Some(seconds) = options.account {
+        for drive in Drive::all() {
+            println!("{}:", drive.name());
+            let bench = Bench::new("account");
+            for account in Account::take(&bench, &drive, options.rate, seconds) {
+                println!("{account}");
+            }
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
     let mut good = true;
     for &scenario in &options.scenarios {
         let bench = Bench::new("power-lab");
@@ -57,6 +73,8 @@ fn parse(mut arguments: lexopt::Parser) -> Result<Option<Options>, lexopt::Error
         writes: 1500,
         plan: Plan { points: 50, starts: 10, boots: 1 },
         json: false,
+        account: None,
+        rate: 10_000,
     };
     while let Some(argument) = arguments.next()? {
         match argument {
@@ -72,6 +90,8 @@ fn parse(mut arguments: lexopt::Parser) -> Result<Option<Options>, lexopt::Error
             Long("starts") => options.plan.starts = arguments.value()?.parse()?,
             Long("boots") => options.plan.boots = arguments.value()?.parse()?,
             Long("json") => options.json = true,
+            Long("account") => options.account = Some(arguments.value()?.parse()?),
+            Long("rate") => options.rate = arguments.value()?.parse()?,
             Short('h') | Long("help") => {
                 print!("{HELP}");
                 return Ok(None);

@@ -35,6 +35,16 @@ const MAKE_LAYER: &str = r#"device=/dev/mapper/card
 const SET_LAYER: &str = r#"dmsetup load card --table "$(table "{reads}" "{writes}")" &&
 dmsetup suspend --nolockfs --noflush card && dmsetup resume card"#;
 
+/// The driver lets go of the card, as it does when it is pulled out (Documentation/driver-api/driver-model/binding.rst): its
+/// block device is gone, and what was mounted fails.
+const REMOVE: &str =
+    "cd /sys/bus/mmc/drivers/mmcblk && set -- mmc* && echo $1 >/tmp/card && echo $1 >unbind &&
+! [ -e /dev/mmcblk0 ]";
+/// It comes back as a new device, whose number the old one may still have; whoever mounts cards has to find it.
+const INSERT: &str = "cat /tmp/card >/sys/bus/mmc/drivers/mmcblk/bind
+for i in $(seq 100); do set -- /dev/mmcblk?; [ -e $1 ] && break; sleep 0.1; done
+umount -l /card; device=$1";
+
 /// A card: a file on this machine, `/dev/mmcblk0` in the guest. It stays what it is when the guest's power is cut.
 #[derive(Clone, Debug)]
 pub struct Card {
@@ -134,6 +144,16 @@ impl Guest {
     fn set_card(&self, reads: &str, writes: &str) {
         let set = SET_LAYER.replace("{reads}", reads).replace("{writes}", writes);
         self.run(&format!("{}{set}", layer()));
+    }
+
+    /// Pulls the card out. It is mounted still, and nothing can be read or written there.
+    pub fn remove_card(&self) {
+        self.run(REMOVE);
+    }
+
+    /// Puts it back and mounts it, as the system that runs the ECU would.
+    pub fn insert_card(&self) {
+        self.run(&format!("{INSERT}\n{MOUNT}"));
     }
 
     /// Makes the card slow; [`Throttle::default`] makes it as fast as it was.

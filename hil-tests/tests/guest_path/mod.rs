@@ -20,7 +20,7 @@ const ARRIVED_WITHIN: Duration = Duration::from_secs(120);
 const SENT_WITHIN: Duration = Duration::from_secs(600);
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// log2 of the card's size in MiB.
-const CARD: u32 = 8;
+const CARD: u32 = 9;
 const RING: &str = "128 MiB";
 
 /// Everything, in the order in which it is to be ended. The ECU is emulated where a test needs that.

@@ -83,6 +83,9 @@ impl RingFile {
         loop {
             match Work::run(self, blocks, acked, origin, &also) {
                 Ok(work) => {
+                    if work.is_saved {
+                        self.in_file.clone_from(&work.known);
+                    }
                     self.known = work.known;
                     work.gone.iter().for_each(|id| {
                         self.parked.remove(id);
@@ -116,6 +119,8 @@ pub(super) struct Work<'a> {
 
 struct Done {
     known: Known,
+    /// Whether the books in the file are these; else they follow from its rows.
+    is_saved: bool,
     committed: Committed,
     gone: Vec<i64>,
 }
@@ -149,10 +154,13 @@ impl<'a> Work<'a> {
         for block in blocks {
             work.store(&transaction, block)?;
         }
-        work.known.save(&ring.known, &transaction)?;
+        let is_saved = !work.known.follows_from_rows(&ring.in_file);
+        if is_saved {
+            work.known.save(&ring.in_file, &transaction)?;
+        }
         also(&transaction)?;
         transaction.commit()?;
-        Ok(Done { known: work.known, committed: work.committed, gone: work.gone })
+        Ok(Done { known: work.known, is_saved, committed: work.committed, gone: work.gone })
     }
 
     fn acknowledge(&mut self, transaction: &Connection, lease: &Lease) -> rusqlite::Result<()> {

@@ -3,13 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::{Path, PathBuf};
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, params};
 
 use super::aside::{self, Quarantined};
 use super::lease::Parked;
 use super::open::{RingError, abandon, connect, fault};
 use super::salvage::{Salvage, SalvageReport};
-use super::tables::Known;
+use super::tables::{Known, VERSION};
 use super::trouble::{Fault, Remedy, Trouble};
 use super::{Books, Retention, RunClock};
 use crate::block::{BootId, SchemaHash, SealedBlock};
@@ -37,8 +38,10 @@ pub struct RingFile {
     pub(super) retention: Retention,
     /// Bound of the database file alone, bytes.
     pub(super) bytes_max: u64,
-    /// What the file holds, as of the last commit.
+    /// What the ring holds, as of the last commit.
     pub(super) known: Known,
+    /// The same as the file's books have it: they lag behind rows that were only added.
+    pub(super) in_file: Known,
     pub(super) clock: RunClock,
     /// The session with the broker; in the file with the next commit.
     pub(super) session: Option<String>,
@@ -101,7 +104,7 @@ impl RingFile {
     /// As [`Self::open`].
     pub fn open_with(path: &Path, retention: Retention) -> Result<Self, RingError> {
         let bytes_max = retention.bytes_max.max(BYTES_MIN) - WAL_BYTES;
-        let (connection, known) = open_file(path, bytes_max)?;
+        let (connection, in_file, known) = open_file(path, bytes_max)?;
         Ok(Self {
             connection: Some(connection),
             path: path.to_owned(),
@@ -110,6 +113,7 @@ impl RingFile {
             clock: known.clock,
             session: known.session.clone(),
             known,
+            in_file,
             leased: BTreeSet::new(),
             recent: VecDeque::new(),
             parked: BTreeMap::new(),
@@ -212,17 +216,35 @@ impl RingFile {
         Ok(())
     }
 
-    /// Folds the -wal into the database and closes both.
+    /// Folds the -wal into the database and closes both. The -wal keeps its length, with nothing but the books in it: one
+    /// that has to grow again costs the file system's journal as much as the commits themselves, for minutes after each
+    /// start.
     ///
     /// # Errors
     /// [`RingError`] when the last writes fail; the committed blocks are then still in the -wal.
-    pub fn close(self) -> Result<(), RingError> {
-        let path = self.path;
-        let Some(connection) = self.connection else { return Ok(()) };
-        connection
-            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
-            .map_err(|source| RingError::sort(&path, source))?;
+    pub fn close(mut self) -> Result<(), RingError> {
+        let Some(connection) = self.connection.take() else { return Ok(()) };
+        let mut known = Known { clock: self.clock, session: self.session, ..self.known };
+        let (path, in_file) = (self.path, self.in_file);
+        let mut fold = || -> rusqlite::Result<()> {
+            connection.query_row("PRAGMA wal_checkpoint(RESTART)", [], |_| Ok(()))?;
+            // Begins the -wal anew; without that, all that is folded in would count once more at the next start. The
+            // version makes sure that something is written.
+            let transaction = connection.unchecked_transaction()?;
+            known.save(&in_file, &transaction)?;
+            transaction.execute_batch(&format!("PRAGMA user_version = {VERSION}"))?;
+            transaction.commit()?;
+            connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+            Ok(())
+        };
+        fold().map_err(|source| RingError::sort(&path, source))?;
         connection.close().map_err(|(_, source)| RingError::sort(&path, source))
+    }
+
+    /// The books are these, in the file, too.
+    pub(super) fn saved(&mut self, known: Known) {
+        self.in_file.clone_from(&known);
+        self.known = known;
     }
 
     pub(super) fn connection(&self) -> rusqlite::Result<&Connection> {
@@ -251,14 +273,17 @@ impl RingFile {
             return Ok(());
         }
         match open_file(&self.path, self.bytes_max) {
-            Ok((connection, mut known)) => {
+            Ok((connection, in_file, mut known)) => {
                 known.next_id = known.next_id.max(self.known.next_id);
                 if self.carry {
                     known =
                         self.carry_over(&connection, &known).map_err(|e| RingError::sort(&self.path, e))?;
+                    self.saved(known);
                     self.carry = false;
+                } else {
+                    (self.known, self.in_file) = (known, in_file);
                 }
-                (self.connection, self.known) = (Some(connection), known);
+                self.connection = Some(connection);
                 (self.reads, self.undeletable, self.is_settled) = (0, BTreeSet::new(), false);
                 Ok(())
             }
@@ -358,15 +383,18 @@ pub(super) fn insert_schema(
     Ok(())
 }
 
-fn open_file(path: &Path, bytes_max: u64) -> Result<(Connection, Known), RingError> {
+/// The open file, what its books say, and what is in it.
+fn open_file(path: &Path, bytes_max: u64) -> Result<(Connection, Known, Known), RingError> {
     let connection = connect(path)?;
     let sort = |source| RingError::sort_opening(path, source);
     // A backstop behind our own accounting: SQLite itself refuses to grow beyond it.
     connection
         .query_row(&format!("PRAGMA max_page_count = {}", bytes_max / 4096), [], |_| Ok(()))
         .map_err(sort)?;
-    let known = Known::load(&connection).map_err(sort)?;
-    Ok((connection, known))
+    let in_file = Known::load(&connection).map_err(sort)?;
+    let mut known = in_file.clone();
+    known.count_on(&connection).map_err(sort)?;
+    Ok((connection, in_file, known))
 }
 
 /// Opens the ring at `path`, making it if it is not there; a file that is not usable is renamed to `*.corrupt-N` and

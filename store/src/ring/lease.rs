@@ -170,9 +170,9 @@ impl RingFile {
         known.books.lose(class, records, reason);
         known.room.leave(worth, class, Self::page_bytes(len));
         known.room.lost += Self::page_bytes(len);
-        known.save(&self.known, &transaction)?;
+        known.save(&self.in_file, &transaction)?;
         transaction.commit()?;
-        self.known = known;
+        self.saved(known);
         self.parked.remove(&id);
         self.notice(Notice::GivenUp { id, records, unreadable });
         Ok(())
@@ -256,9 +256,9 @@ impl RingFile {
                 count += 1;
             }
         }
-        known.save(&self.known, &transaction)?;
+        known.save(&self.in_file, &transaction)?;
         transaction.commit()?;
-        self.known = known;
+        self.saved(known);
         self.recent.clear();
         Ok(count)
     }

@@ -121,9 +121,9 @@ impl RingFile {
         let surplus = known.windows.len().saturating_sub(WINDOWS_MAX);
         known.windows.drain(..surplus);
         Window::save(&known.windows, &transaction)?;
-        known.save(&self.known, &transaction)?;
+        known.save(&self.in_file, &transaction)?;
         transaction.commit()?;
-        self.known = known;
+        self.saved(known);
         Ok(preserved)
     }
 

@@ -9,7 +9,7 @@ use crate::block::{BootId, Class};
 /// `PRAGMA application_id`: "ECUR".
 pub(super) const APPLICATION_ID: i32 = 0x4543_5552;
 /// `PRAGMA user_version` of what [`create`] and [`migrate`] make.
-pub(super) const VERSION: i32 = 3;
+pub(super) const VERSION: i32 = 4;
 
 /// Version 1, as the first releases made it.
 const VERSION_1: &str = "
@@ -51,6 +51,12 @@ const VERSION_3: &str = "
 CREATE TABLE session (one INTEGER PRIMARY KEY, name TEXT NOT NULL) STRICT;
 ";
 
+// Version 4 has the same tables. In them the books may lag behind the rows, and say how far they have counted
+// (`counted`); an earlier release, which does not count on, must not take them for the truth.
+
+/// Rows that the books in the file may lag behind: at most as many are counted when it is opened.
+const LAG_MAX: i64 = 256;
+
 /// Makes the tables in an empty file.
 pub(super) fn create(connection: &Connection) -> rusqlite::Result<()> {
     connection.execute_batch(&format!(
@@ -73,7 +79,9 @@ pub(super) fn migrate(connection: &Connection, version: i32) -> rusqlite::Result
         }
         write_room(&transaction, &room)?;
     }
-    transaction.execute_batch(VERSION_3)?;
+    if version < 3 {
+        transaction.execute_batch(VERSION_3)?;
+    }
     transaction.execute_batch(&format!("PRAGMA user_version = {VERSION}"))?;
     transaction.commit()
 }
@@ -115,9 +123,12 @@ pub(super) struct Known {
     /// The broker that keeps a session for this ring's owner, by whatever name the owner gave it.
     pub session: Option<String>,
     pub next_id: i64,
+    /// The last row that the books in the file have counted; `None` when they do not say, and have all.
+    pub counted: Option<i64>,
 }
 
 impl Known {
+    /// As the file's books have it; see [`Self::count_on`].
     pub(super) fn load(connection: &Connection) -> rusqlite::Result<Self> {
         let mut known = Self::default();
         let mut entries = connection.prepare("SELECT class, entry, blocks, records FROM books")?;
@@ -139,6 +150,7 @@ impl Known {
                 "bytes_acked" => known.room.acked = tally.blocks,
                 "bytes_lost" => known.room.lost = tally.blocks,
                 "bytes_preserved" => known.room.preserved = tally.blocks,
+                "counted" => known.counted = Some(row.get(2)?),
                 entry => {
                     if let Some(reason) = EvictReason::ALL.iter().position(|reason| reason.name() == entry) {
                         class.evicted[reason] = tally;
@@ -146,8 +158,10 @@ impl Known {
                 }
             }
         }
-        known.next_id =
-            connection.query_row("SELECT coalesce(max(id), 0) + 1 FROM block", [], |row| row.get(0))?;
+        let last: i64 =
+            connection.query_row("SELECT coalesce(max(id), 0) FROM block", [], |row| row.get(0))?;
+        // Never a name below what is counted, even if the last rows are gone.
+        known.next_id = last.max(known.counted.unwrap_or(0)) + 1;
         let mut clocks = connection.prepare("SELECT boot, base_ns, boot_ns FROM clock")?;
         let mut rows = clocks.query([])?;
         if let Some(row) = rows.next()? {
@@ -159,8 +173,45 @@ impl Known {
         Ok(known)
     }
 
-    /// Writes what differs from `before`, which is what the file holds.
-    pub(super) fn save(&self, before: &Self, transaction: &Connection) -> rusqlite::Result<()> {
+    /// Counts the rows behind the last that the books have. All of them wait: whatever else befalls a row is written
+    /// together with the books.
+    pub(super) fn count_on(&mut self, connection: &Connection) -> rusqlite::Result<()> {
+        let Some(counted) = self.counted else { return Ok(()) };
+        let mut blocks = connection.prepare(
+            "SELECT class, worth, len, records, stored_run_ns FROM block WHERE id > ?1 AND state = ?2",
+        )?;
+        let mut rows = blocks.query(params![counted, WAITING])?;
+        while let Some(row) = rows.next()? {
+            let (class, records) = (class_of(row.get(0)?), row.get(3)?);
+            self.room.wait(row.get(1)?, class, RingFile::page_bytes(row.get(2)?));
+            self.books.of(class).sealed.add(records);
+            self.books.of(class).waiting.add(records);
+            let stored_ns: i64 = row.get(4)?;
+            self.clock.advance(stored_ns.saturating_sub(self.clock.base_ns));
+        }
+        Ok(())
+    }
+
+    /// Whether the rows say all that has changed since the file was written as `in_file` has it, so that the books need
+    /// not be: a page less for each commit.
+    pub(super) fn follows_from_rows(&self, in_file: &Self) -> bool {
+        let same_books = self.books.classes.iter().zip(&in_file.books.classes).all(|(class, old)| {
+            (class.acked, class.salvaged, class.evicted) == (old.acked, old.salvaged, old.evicted)
+        });
+        let (clock, old) = (&self.clock, &in_file.clock);
+        same_books
+            && self.adrift == in_file.adrift
+            && (self.room.acked, self.room.lost) == (in_file.room.acked, in_file.room.lost)
+            && (clock.boot, clock.base_ns) == (old.boot, old.base_ns)
+            && self.session == in_file.session
+            && in_file
+                .counted
+                .is_some_and(|counted| counted < self.next_id - 1 && self.next_id - counted <= LAG_MAX)
+    }
+
+    /// Writes what differs from `before`, which is what the file holds, and that all rows are counted.
+    pub(super) fn save(&mut self, before: &Self, transaction: &Connection) -> rusqlite::Result<()> {
+        self.counted = Some(self.next_id - 1);
         for (at, (class, old)) in self.books.classes.iter().zip(&before.books.classes).enumerate() {
             let number = at as u8;
             let entry = |name, new: Tally, old: Tally| {
@@ -177,6 +228,10 @@ impl Known {
         }
         if self.room != before.room {
             write_room(transaction, &self.room)?;
+        }
+        if self.counted != before.counted {
+            let id = u64::try_from(self.next_id - 1).unwrap_or(0);
+            write_entry(transaction, 0, "counted", Tally { blocks: id, records: 0 })?;
         }
         if self.clock != before.clock {
             let boot = self.clock.boot.map_or(Vec::new(), |boot| boot.0.to_vec());

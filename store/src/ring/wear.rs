@@ -98,45 +98,59 @@ pub fn written_to_device(text: &str) -> Option<u64> {
 }
 
 /// Keeps the bytes written within a budget by committing less often, within bounds: what the power takes is what was
-/// sealed and not committed, so the longest interval is a promise.
+/// sealed and not committed, so the longest wait is a promise.
+///
+/// Blocks are sealed at an interval of their own, and a wait that ends before the next of them is sealed spares nothing. So
+/// the wait grows by whole intervals of sealing: with `rounds` of them, a commit takes the blocks of `rounds + 1`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct WriteBudget {
     bytes_per_day: u64,
     shortest: Duration,
-    longest: Duration,
-    interval: Duration,
+    seal_after: Duration,
+    rounds: u32,
+    rounds_max: u32,
     written: u64,
     elapsed_ns: i64,
 }
 
 impl WriteBudget {
-    /// For so many bytes on a day of running; intervals from `shortest`, with which it begins, to `longest`.
-    pub fn new(bytes_per_day: u64, shortest: Duration, longest: Duration) -> Self {
-        let longest = longest.max(shortest);
-        Self { bytes_per_day, shortest, longest, interval: shortest, written: 0, elapsed_ns: 0 }
+    /// For so many bytes on a day of running, and blocks that are sealed every `seal_after`; a sealed block waits from
+    /// `shortest`, with which it begins, to at most `longest`.
+    pub fn new(bytes_per_day: u64, shortest: Duration, longest: Duration, seal_after: Duration) -> Self {
+        let seal_after = seal_after.max(Duration::from_millis(1));
+        let rounds_max = longest.saturating_sub(shortest).as_nanos() / seal_after.as_nanos();
+        let rounds_max = u32::try_from(rounds_max).unwrap_or(u32::MAX);
+        Self { bytes_per_day, shortest, seal_after, rounds: 0, rounds_max, written: 0, elapsed_ns: 0 }
     }
 
-    /// The interval now.
-    pub const fn interval(&self) -> Duration {
-        self.interval
+    /// How long a sealed block waits now.
+    pub fn interval(&self) -> Duration {
+        self.shortest.saturating_add(self.seal_after.saturating_mul(self.rounds))
     }
 
-    /// Takes note of bytes written in a time, and gives the interval from now on. It becomes longer by half when a minute
-    /// was above the budget, and shorter by a fifth when one was below three quarters of it.
+    /// Whether the longest wait is long enough to spare any commit; else the budget changes nothing.
+    pub const fn is_effective(&self) -> bool {
+        self.rounds_max > 0
+    }
+
+    /// Takes note of bytes written in a time, and gives the wait from now on. It becomes longer by half when a minute was
+    /// above the budget, and shorter by a fifth when a minute with so much more commits would still have been within it:
+    /// the same load does not make it go up and down.
     pub fn note(&mut self, written: u64, elapsed_ns: i64) -> Duration {
         self.written = self.written.saturating_add(written);
         self.elapsed_ns = self.elapsed_ns.saturating_add(elapsed_ns.max(0));
         if self.elapsed_ns >= LOOK_AFTER_NS {
             let share =
                 self.written as f64 * DAY_NS / self.elapsed_ns as f64 / self.bytes_per_day.max(1) as f64;
+            let fewer = self.rounds - (self.rounds / 5).max(1).min(self.rounds);
             if share > 1.0 {
-                self.interval = self.interval.mul_f64(1.5).min(self.longest);
-            } else if share < 0.75 {
-                self.interval = self.interval.mul_f64(0.8).max(self.shortest);
+                self.rounds = self.rounds.saturating_add((self.rounds / 2).max(1)).min(self.rounds_max);
+            } else if share * f64::from(self.rounds + 1) / f64::from(fewer + 1) <= 1.0 {
+                self.rounds = fewer;
             }
             (self.written, self.elapsed_ns) = (0, 0);
         }
-        self.interval
+        self.interval()
     }
 }
 
@@ -185,23 +199,41 @@ mod tests {
     }
 
     #[test]
-    fn the_interval_finds_its_budget_and_keeps_its_bounds() {
-        // A card that takes 40 kB with each commit and 5 kB/s besides, whatever the interval.
-        let written = |interval: Duration| (40_000.0 * 60.0 / interval.as_secs_f64()) as u64 + 300_000;
-        let bounds = (Duration::from_secs(1), Duration::from_secs(20));
-        let settle = |budget: u64| {
-            let mut budget = WriteBudget::new(budget, bounds.0, bounds.1);
+    fn the_wait_finds_its_budget_in_whole_intervals_of_sealing_and_stays_there() {
+        const SEAL: Duration = Duration::from_secs(4);
+        let (shortest, longest) = (Duration::from_secs(1), Duration::from_secs(30));
+        // A card that takes 40 kB with each commit and 5 kB/s besides. A commit comes when the oldest of its blocks has
+        // waited, and blocks come every 4 s: a wait of 1, 2 or 3 s makes no difference.
+        let between = |wait: Duration| SEAL * (1 + (wait.as_millis() / SEAL.as_millis()) as u32);
+        let per_second = |wait: Duration| 40_000.0 / between(wait).as_secs_f64() + 5_000.0;
+        let settle = |bytes_per_second: u64| {
+            let mut budget = WriteBudget::new(bytes_per_second * 86_400, shortest, longest, SEAL);
+            let mut waits = Vec::new();
             for _ in 0..100 {
-                let interval = budget.interval();
-                budget.note(written(interval), 60 * SECOND);
-                assert!((bounds.0..=bounds.1).contains(&budget.interval()));
+                let written = (per_second(budget.interval()) * 60.0) as u64;
+                waits.push(budget.note(written, 60 * SECOND));
+                assert!((shortest..=longest).contains(&budget.interval()));
             }
-            budget.interval()
+            assert!(waits[50..].iter().all(|wait| *wait == waits[99]), "it goes up and down: {waits:?}");
+            waits[99].as_secs()
         };
-        assert_eq!(settle(1 << 40), bounds.0, "a large budget needs no waiting");
-        assert_eq!(settle(1), bounds.1, "nor does waiting help beyond the promise");
-        // 15 kB/s: a commit every 4 s.
-        let found = settle(15_000 * 86_400).as_secs_f64();
-        assert!((4.0..=8.0).contains(&found), "{found}");
+        for (budget, expected) in [
+            (1 << 20, 1),
+            // 15 kB/s with the shortest wait already.
+            (15_000, 1),
+            // The first step halves the commits; without it nothing would.
+            (14_999, 5),
+            (10_000, 5),
+            (8_400, 9),
+            // Nor does waiting help beyond the promise.
+            (1, 29),
+        ] {
+            assert_eq!(settle(budget), expected, "{budget} bytes a second");
+        }
+        let budget = |longest, seal_after| WriteBudget::new(1, shortest, longest, seal_after);
+        assert!(budget(longest, SEAL).is_effective());
+        assert!(!budget(Duration::from_secs(4), SEAL).is_effective());
+        let mut stays = budget(Duration::from_secs(4), SEAL);
+        assert_eq!(stays.note(1 << 40, 60 * SECOND), shortest);
     }
 }

@@ -3,12 +3,12 @@
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::content::read_all;
 use super::damage::{Damage, apply};
 use super::log::Write;
-use super::promise::{Books, Fault, faults};
+use super::promise::{Books, Fault, faults, waiting_rows};
 use super::record::Recording;
 use super::scenario::{RING, RING_BYTES};
 use super::start::{start_here, start_in_guest};
@@ -41,6 +41,8 @@ pub struct Plan {
 struct Found {
     books: Option<Books>,
     faults: Vec<Fault>,
+    /// From the start of the process to the first records on the card, where it was started.
+    first_stored: Duration,
     /// What e2fsck and the daemon said.
     report: String,
 }
@@ -73,6 +75,7 @@ impl Recording {
             let after = self.promise_after(point);
             let missing = (self.opened.sealed + after.taken).saturating_sub(books.sealed);
             let repeated = (self.opened.acked + after.arrived).saturating_sub(books.acked);
+            summary.first_stored_max = summary.first_stored_max.max(found.first_stored);
             summary.add(&found.faults, missing, repeated);
             if !found.faults.is_empty() && summary.broken <= REPORTS_MAX && damage != Damage::Lying {
                 self.describe(damage, point, &found);
@@ -84,7 +87,7 @@ impl Recording {
 
     fn describe(&self, damage: Damage, point: usize, found: &Found) {
         let Write { offset, bytes, .. } = &self.writes[point];
-        let Found { books, faults, report } = found;
+        let Found { books, faults, report, .. } = found;
         say(&format!(
             "cut at write {point} ({} bytes at {offset}), {damage:?}: {faults:?}\nfound {books:?}\npromised {:?}\n\
              {report}",
@@ -97,13 +100,19 @@ impl Recording {
     fn look(&self, card: &[u8], point: usize, start: bool, boot: bool) -> Found {
         let promise = self.promise_at(point);
         let bench = Bench::new("cut");
-        let mut found = Found { books: None, faults: vec![Fault::Unusable], report: String::new() };
+        let mut found = Found {
+            books: None,
+            faults: vec![Fault::Unusable],
+            first_stored: Duration::ZERO,
+            report: String::new(),
+        };
         if !check_and_extract(card, bench.folder(), &mut found.report) {
             return found;
         }
         // As it was found: the daemon that opens it would write.
         let content = read_all(&bench.folder().join(FILES[0]));
         let content = content.and_then(|numbers| numbers.check_whole(&self.arrived.numbers(&self.boot)));
+        let rows = waiting_rows(bench.folder(), &FILES);
         let mut daemon = Daemon::start(&bench, &CONFIG.replace("{ring}", RING), Mode::Service);
         let metrics = daemon.metrics();
         found.report.push_str(&daemon.log());
@@ -111,7 +120,11 @@ impl Recording {
         daemon.kill();
         let books = Books::read(&metrics);
         found.books = Some(books);
-        found.faults = faults(&books, &promise.books, &self.most());
+        found.faults = faults(&books, rows.as_ref().ok().copied(), &promise.books, &self.most());
+        if let Err(report) = rows {
+            found.faults.push(Fault::Unreadable);
+            found.report.push_str(&report);
+        }
         if bench.folder().join(SET_ASIDE).exists() {
             found.faults.insert(0, Fault::Unusable);
         }
@@ -126,7 +139,7 @@ impl Recording {
         }
         let mut goes_on = Ok(());
         if start {
-            goes_on = goes_on.and_then(|()| start_here(self, &bench, &mut daemon, books));
+            goes_on = start_here(self, &bench, &mut daemon, books).map(|after| found.first_stored = after);
         }
         if boot {
             goes_on = goes_on.and_then(|()| start_in_guest(self, card, &promise.books));
@@ -176,7 +189,7 @@ pub(super) fn folding_writes(card: &[u8], writes: &[Write], points: Vec<usize>) 
 }
 
 /// What debugfs answers.
-fn debugfs(image: &Path, request: &str) -> String {
+pub(super) fn debugfs(image: &Path, request: &str) -> String {
     let answer = output(Command::new(debian("debugfs", "e2fsprogs")).args(["-R", request]).arg(image));
     String::from_utf8_lossy(&answer.stdout).into_owned()
 }

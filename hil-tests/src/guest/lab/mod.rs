@@ -11,13 +11,17 @@
 //! Damage            which of the writes under way the card kept
 //! Recording::cut    many points, one damage ──▶ Summary
 //! ```
+//! The log of writes also tells what they were for ([`Account`]).
+//!
 //! A card that lies about its flushes ([`Damage::Lying`]) breaks promises that nobody can keep on it: a laboratory that
 //! does not see that sees nothing.
 
+mod account;
 mod arrived;
 mod content;
 mod cut;
 mod damage;
+mod drive;
 mod full_ring;
 mod log;
 mod promise;
@@ -26,8 +30,10 @@ mod scenario;
 mod start;
 mod summary;
 
+pub use account::Account;
 pub use cut::Plan;
 pub use damage::Damage;
+pub use drive::Drive;
 pub use promise::{Books, Fault, Promise};
 pub use record::Recording;
 pub use scenario::Scenario;

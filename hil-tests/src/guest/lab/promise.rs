@@ -1,5 +1,10 @@
 //! What the daemon had promised, and what may not be found instead.
 
+use std::fs;
+use std::path::Path;
+
+use rusqlite::Connection;
+
 use crate::Metrics;
 
 /// The ring's books, in records of all classes.
@@ -30,10 +35,38 @@ impl Books {
         }
     }
 
-    /// Whether every record is accounted for, and none was damaged.
+    /// Whether every record is accounted for, and none was damaged. Nobody's word is taken for what waits: `rows` are the
+    /// records that [`waiting_rows`] found.
+    pub fn holds(&self, rows: u64) -> bool {
+        self.balanced() && self.waiting == rows
+    }
+
+    /// Whether every record is accounted for by the books themselves, and none was damaged.
     pub fn balanced(&self) -> bool {
         self.sealed == self.acked + self.waiting + self.evicted && self.damaged == 0
     }
+}
+
+/// Records of the rows that wait and have a body, counted in the ring's files in this folder, which stay as they are.
+/// An error says why that cannot be.
+pub(super) fn waiting_rows(folder: &Path, files: &[&str]) -> Result<u64, String> {
+    let copies = folder.join("counted");
+    let failed = |error: &dyn std::fmt::Display| {
+        format!("the rows of {} cannot be counted: {error}", folder.display())
+    };
+    fs::create_dir_all(&copies).map_err(|error| failed(&error))?;
+    // SQLite writes where it reads: it folds the -wal in.
+    for file in files.iter().filter(|file| folder.join(file).exists()) {
+        fs::copy(folder.join(file), copies.join(file)).map_err(|error| failed(&error))?;
+    }
+    let ring = Connection::open(copies.join(files[0])).map_err(|error| failed(&error))?;
+    // States and columns are those of store/src/ring/tables.rs.
+    let count = "SELECT coalesce(sum(records), 0) FROM block JOIN body USING (id)
+                 WHERE state = 0 AND length(bytes) = len";
+    let rows = ring.query_row(count, [], |row| row.get(0)).map_err(|error| failed(&error))?;
+    drop(ring);
+    fs::remove_dir_all(&copies).map_err(|error| failed(&error))?;
+    Ok(rows)
 }
 
 /// What the daemon had promised when the log had so many entries.
@@ -104,13 +137,14 @@ impl Fault {
     }
 }
 
-/// Compares what was found with what was promised, and with `most`, which nothing can exceed.
-pub(super) fn faults(found: &Books, promised: &Books, most: &Books) -> Vec<Fault> {
+/// Compares what was found with what was promised, and with `most`, which nothing can exceed. `rows` are the records that
+/// wait by the rows themselves, where these were counted.
+pub(super) fn faults(found: &Books, rows: Option<u64>, promised: &Books, most: &Books) -> Vec<Fault> {
     let checks = [
         (Fault::Lost, found.sealed < promised.sealed),
         (Fault::Returned, found.acked < promised.acked),
         (Fault::Forgotten, found.evicted < promised.evicted),
-        (Fault::Unbalanced, !found.balanced()),
+        (Fault::Unbalanced, !found.holds(rows.unwrap_or(found.waiting))),
         (
             Fault::Invented,
             found.sealed > most.sealed || found.acked > most.acked || found.evicted > most.evicted,
@@ -142,8 +176,29 @@ mod tests {
             (books(100, 40, 39, 21), vec![Fault::Invented]),
             (Books::default(), vec![Fault::Lost, Fault::Returned, Fault::Forgotten]),
         ] {
-            assert_eq!(faults(&found, &promised, &most), expected, "{found:?}");
+            assert_eq!(faults(&found, Some(found.waiting), &promised, &most), expected, "{found:?}");
         }
+        // Books that balance and do not say what is there.
+        assert_eq!(faults(&promised, Some(49), &promised, &most), [Fault::Unbalanced]);
+        assert_eq!(faults(&promised, None, &promised, &most), []);
+    }
+
+    #[test]
+    fn rows_that_wait_and_have_their_bytes_are_counted() {
+        let folder = tempfile::tempdir().unwrap();
+        let ring = Connection::open(folder.path().join("ring.db")).unwrap();
+        ring.execute_batch(
+            "PRAGMA journal_mode = WAL;
+             CREATE TABLE block (id INTEGER PRIMARY KEY, state INTEGER, records INTEGER, len INTEGER);
+             CREATE TABLE body (id INTEGER PRIMARY KEY, bytes BLOB);
+             INSERT INTO block VALUES (1, 0, 10, 3), (2, 0, 100, 3), (3, 1, 1000, 3), (4, 0, 10000, 4), (5, 0, 1, 3);
+             INSERT INTO body VALUES (1, x'010203'), (2, x'010203'), (3, x'010203'), (4, x'010203');",
+        )
+        .unwrap();
+        // The -wal has it all, and stays.
+        assert_eq!(waiting_rows(folder.path(), &["ring.db", "ring.db-wal"]), Ok(110));
+        assert!(waiting_rows(folder.path(), &["ring.db"]).is_err(), "without the -wal there are no tables");
+        assert_eq!(ring.query_row("SELECT count(*) FROM block", [], |row| row.get(0)), Ok(5));
     }
 
     #[test]

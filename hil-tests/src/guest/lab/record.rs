@@ -291,6 +291,6 @@ fn all_arrived(gateway: &Gateway, acked: u64) -> Arrived {
     Arrived::new(&lines)
 }
 
-fn read(path: &Path) -> Vec<u8> {
+pub(super) fn read(path: &Path) -> Vec<u8> {
     fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }

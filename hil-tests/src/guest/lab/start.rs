@@ -39,14 +39,14 @@ const SIGNALS: u64 = 2;
 const GONE_ON_WITHIN: Duration = Duration::from_secs(30);
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
-/// On this machine, with the ring in the bench's folder, which the daemon had open before with these books. An error says
-/// what does not go on.
+/// On this machine, with the ring in the bench's folder, which the daemon had open before with these books. Gives how long
+/// it took from the start of the process to the first records on the card; an error says what does not go on.
 pub(super) fn start_here(
     recording: &Recording,
     bench: &Bench,
     daemon: &mut Daemon,
     before: Books,
-) -> Result<(), String> {
+) -> Result<Duration, String> {
     let broker = Mosquitto::start(bench);
     let mut gateway = Gateway::printing(bench, &broker);
     gateway.until_ready();
@@ -61,13 +61,19 @@ pub(super) fn start_here(
     daemon.restart();
     let after = until_all_sent(|| daemon.metrics(), before.sealed + FRAMES * SIGNALS)?;
     check_arrived(recording, &gateway, before, after)?;
+    let first_stored =
+        daemon.metrics().and_then(|metrics| metrics.value("ecu_daemon_writer_first_stored_seconds"));
+    let first_stored = first_stored.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
     // What it committed is there when it is started once more.
     daemon.kill();
     write("more.log", "");
     daemon.restart();
     let again = daemon.metrics().map(|metrics| Books::read(&metrics));
     daemon.kill();
-    if again == Some(after) { Ok(()) } else { Err(format!("it left {after:?} and finds {again:?}")) }
+    if again != Some(after) {
+        return Err(format!("it left {after:?} and finds {again:?}"));
+    }
+    first_stored.ok_or_else(|| "it does not say when it had stored its first records".to_owned())
 }
 
 /// In a guest that has this card in its slot: the kernel recovers the file system.
@@ -83,7 +89,7 @@ pub(super) fn start_in_guest(recording: &Recording, image: &[u8], promised: &Boo
     let daemon = start_daemon(&guest, address_of(&broker));
     // The bus is silent, and the broker takes nothing while nobody is subscribed: these are the books as they were found.
     let before = Books::read(&daemon.metrics().ok_or_else(|| ended(&daemon))?);
-    let broken = faults(&before, promised, &recording.most());
+    let broken = faults(&before, None, promised, &recording.most());
     if !broken.is_empty() {
         return Err(format!("in the guest: {broken:?}; found {before:?}"));
     }

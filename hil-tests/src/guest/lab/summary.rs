@@ -29,6 +29,8 @@ pub struct Summary {
     /// The most records that would be sent again though they had arrived: their acknowledgement was not on the card yet.
     /// An upper bound, too.
     pub repeated_records_max: u64,
+    /// The longest from the start of the daemon's process to its first records on the card.
+    pub first_stored_max: Duration,
     /// How long it took.
     pub elapsed: Duration,
 }
@@ -44,6 +46,7 @@ impl Summary {
             faults: [0; Fault::ALL.len()],
             unpromised_records_max: 0,
             repeated_records_max: 0,
+            first_stored_max: Duration::ZERO,
             elapsed: Duration::ZERO,
         }
     }
@@ -68,7 +71,7 @@ impl Summary {
     /// The heading of a table whose rows are summaries.
     pub fn heading() -> String {
         format!(
-            "{:<9} {:<10} {:>5} {:>6} {:>6} {:>14} {:>12} {:>6}  {}",
+            "{:<9} {:<10} {:>5} {:>6} {:>6} {:>14} {:>12} {:>9} {:>6}  {}",
             "recording",
             "card",
             "cuts",
@@ -76,6 +79,7 @@ impl Summary {
             "broken",
             "unpromised max",
             "repeated max",
+            "stored ms",
             "cuts/s",
             "how"
         )
@@ -95,6 +99,7 @@ impl Summary {
             "faults": faults,
             "unpromised_records_max": self.unpromised_records_max,
             "repeated_records_max": self.repeated_records_max,
+            "first_stored_seconds_max": self.first_stored_max.as_secs_f64(),
             "seconds": self.elapsed.as_secs_f64(),
         })
     }
@@ -109,7 +114,7 @@ impl fmt::Display for Summary {
             .map(|&fault| format!("{} {}", fault.name(), self.count(fault)))
             .collect();
         let row = format!(
-            "{:<9} {:<10} {:>5} {:>6} {:>6} {:>14} {:>12} {:>6.1}  {}",
+            "{:<9} {:<10} {:>5} {:>6} {:>6} {:>14} {:>12} {:>9} {:>6.1}  {}",
             self.scenario.name(),
             self.damage.name(),
             self.cuts,
@@ -117,6 +122,7 @@ impl fmt::Display for Summary {
             self.broken,
             self.unpromised_records_max,
             self.repeated_records_max,
+            self.first_stored_max.as_millis(),
             self.cuts as f64 / self.elapsed.as_secs_f64(),
             faults.join(", ")
         );
@@ -135,9 +141,10 @@ mod tests {
         summary.add(&[Fault::Lost, Fault::Returned], 30, 0);
         summary.add(&[Fault::Lost], 7, 1);
         (summary.starts, summary.elapsed) = (1, Duration::from_secs(2));
+        summary.first_stored_max = Duration::from_millis(310);
         assert_eq!(
             summary.to_string(),
-            "busy      lying          3      1      2             30            5    1.5  lost 2, returned 1"
+            "busy      lying          3      1      2             30            5       310    1.5  lost 2, returned 1"
         );
         let json = summary.json();
         assert_eq!((&json["broken"], &json["faults"]["lost"]), (&json!(2), &json!(2)));

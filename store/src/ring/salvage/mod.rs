@@ -200,12 +200,12 @@ impl RingFile {
         salvage.report.removed = is_ring && is_whole;
         let save = self.connection().and_then(|connection| {
             let transaction = connection.unchecked_transaction()?;
-            known.save(&self.known, &transaction)?;
+            known.save(&self.in_file, &transaction)?;
             transaction.execute("DELETE FROM salvage WHERE name = ?1", [name(&salvage.report.path)])?;
             transaction.commit()
         });
         save.map_err(|source| self.failed(source))?;
-        self.known = known;
+        self.saved(known);
         // Without its report, the file is searched again after a restart: blocks are then sent twice.
         let _ = aside::write_report(&salvage.report.path, &salvage.report.to_string());
         if salvage.report.removed {

@@ -4,6 +4,8 @@
 //! Written are the bytes that go into write calls (`wchar` of `/proc/thread-self/io`), the same on every machine; what a
 //! file system and a card make of them is measured on the bench. Time is simulated, so nothing depends on its speed.
 
+mod pages;
+
 use std::fs::{self, File};
 use std::io::Write as _;
 use std::path::Path;
@@ -11,6 +13,8 @@ use std::path::Path;
 use rusqlite::{Connection, params};
 use store::block::{Body, BootId, Class, ClockSource, Kind, SamplesBuilder, SchemaHash, SealedBlock, Sealer};
 use store::ring::{RingFile, wear};
+
+use pages::Pages;
 
 type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
 
@@ -21,6 +25,10 @@ const SEAL_SECONDS: usize = 4;
 /// Different blocks; they are used again and again, so that memory is the ring's alone.
 const BLOCKS: usize = 8;
 const SECONDS: usize = 1200;
+/// Acknowledgements are committed this far apart, as the daemon does (`writer.rs`, `ACKED_AFTER`).
+const ACKED_SECONDS: usize = 8;
+/// Commits whose pages are looked at one by one.
+const LOOKED_AT: usize = 200;
 /// A table of rows grows without bound: less time, the same rate.
 const ROW_SECONDS: usize = 60;
 const RING_BYTES: u64 = 64 << 20;
@@ -43,6 +51,31 @@ fn main() -> Outcome<()> {
         let written = rows(&folder.path().join("rows"), rate)?;
         row(rate, "one row a sample, a transaction a second", payload, written, ROW_SECONDS, None);
     }
+    print_pages(&blocks(10_000)?)
+}
+
+/// What a commit writes into the -wal, page by page.
+fn print_pages(blocks: &[SealedBlock]) -> Outcome<()> {
+    println!("\nPages that a commit adds to the -wal, on average, ring full:");
+    println!("| | not sent | sent and acknowledged |");
+    println!("| --- | --- | --- |");
+    let folder = tempfile::tempdir()?;
+    let found = [false, true].map(|acknowledge| -> Outcome<_> {
+        let path = folder.path().join(format!("pages-{acknowledge}"));
+        let mut ring = full_ring(&path, blocks)?;
+        let mut pages = Pages::after(&path)?;
+        run(&mut ring, blocks, acknowledge, LOOKED_AT * SEAL_SECONDS, || pages.committed(&path))?;
+        ring.close()?;
+        pages.by_content(&path)
+    });
+    let [not_sent, sent] = found;
+    let (not_sent, sent) = (not_sent?, sent?);
+    let names: std::collections::BTreeSet<_> = not_sent.keys().chain(sent.keys()).collect();
+    for name in names {
+        let of = |pages: &std::collections::BTreeMap<String, f64>| pages.get(name).copied().unwrap_or(0.0);
+        println!("| {name} | {:.2} | {:.2} |", of(&not_sent), of(&sent));
+    }
+    println!("| all | {:.2} | {:.2} |", not_sent.values().sum::<f64>(), sent.values().sum::<f64>());
     Ok(())
 }
 
@@ -102,8 +135,19 @@ fn blocks(rate: usize) -> Outcome<Vec<SealedBlock>> {
 /// Blocks are committed when they are sealed, and with them the acknowledgements of those before, as the daemon does.
 fn ring(path: &Path, blocks: &[SealedBlock], acknowledge: bool) -> Outcome<(u64, u64)> {
     let before = resident()?;
+    let mut ring = full_ring(path, blocks)?;
+    let start = written()?;
+    run(&mut ring, blocks, acknowledge, SECONDS, || Ok(()))?;
+    let written = written()? - start;
+    let resident = resident()?.saturating_sub(before);
+    ring.close()?;
+    fs::remove_file(path)?;
+    Ok((written, resident))
+}
+
+/// A ring as it is in service: blocks make room for one another.
+fn full_ring(path: &Path, blocks: &[SealedBlock]) -> Outcome<RingFile> {
     let mut ring = RingFile::open(path, RING_BYTES)?;
-    // Full, as a ring in service is: blocks make room for one another.
     let filling: u64 = blocks.iter().map(|block| block.bytes().len() as u64).sum();
     for _ in 0..2 * RING_BYTES / filling.max(1) {
         ring.commit(blocks, &mut Vec::new(), 0)?;
@@ -111,22 +155,30 @@ fn ring(path: &Path, blocks: &[SealedBlock], acknowledge: bool) -> Outcome<(u64,
             break;
         }
     }
-    let start = written()?;
+    Ok(ring)
+}
+
+/// Commits a block whenever one is sealed, and acknowledgements with some of them.
+fn run(
+    ring: &mut RingFile,
+    blocks: &[SealedBlock],
+    acknowledge: bool,
+    seconds: usize,
+    mut committed: impl FnMut() -> Outcome<()>,
+) -> Outcome<()> {
     let mut acked = Vec::new();
-    for second in 0..SECONDS {
+    for second in 0..seconds {
         let now = second as i64 * 1_000_000_000;
         if second % SEAL_SECONDS == 0 {
             let block = &blocks[second / SEAL_SECONDS % blocks.len()];
-            ring.commit(std::slice::from_ref(block), &mut acked, now)?;
+            let acked = if second % ACKED_SECONDS == 0 { &mut acked } else { &mut Vec::new() };
+            ring.commit(std::slice::from_ref(block), acked, now)?;
+            committed()?;
         } else if second % SEAL_SECONDS == 1 && acknowledge {
             acked.extend(ring.lease(1 << 20, 1)?.into_iter().map(|block| block.lease));
         }
     }
-    let written = written()? - start;
-    let resident = resident()?.saturating_sub(before);
-    ring.close()?;
-    fs::remove_file(path)?;
-    Ok((written, resident))
+    Ok(())
 }
 
 fn append(path: &Path, blocks: &[SealedBlock]) -> Outcome<u64> {
