@@ -228,7 +228,8 @@ impl Ready {
         let schema = (catalog.hash(), schema_block(&catalog).map_err(zstd)?);
         *status.names() = message_names(&catalog);
         let observers = config.buses.iter().map(|bus| bus.observe.observer());
-        let engine = Engine::new(catalog, observers, sealer, config.blocks.limits);
+        let mut engine = Engine::new(catalog, observers, sealer, config.blocks.limits);
+        engine.keep_raw(config.buses.iter().map(|bus| bus.raw));
         // One reload is under way at a time.
         let (swaps_in, swaps) = sync_channel(1);
         Ok(Self { ring, engine, schema, reload: Reload::new(config, boot, swaps_in), swaps })
@@ -278,6 +279,7 @@ fn say_goodbye(status: &Status) {
     info!(
         frames,
         samples = engine.samples.sealed,
+        raw_frames = engine.frames.sealed,
         spans = engine.spans.sealed,
         logs = engine.logs.sealed,
         blocks = engine.blocks,

@@ -183,6 +183,17 @@ pub(super) struct Bus {
     pub(super) diagnostics: Option<Spanned<Diagnostics>>,
     #[serde(default)]
     pub(super) e2e: Vec<Spanned<E2e>>,
+    #[serde(default)]
+    pub(super) raw: RawFrames,
+}
+
+#[derive(Deserialize, Clone, Copy, Default)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum RawFrames {
+    #[default]
+    None,
+    Undecoded,
+    All,
 }
 
 #[derive(Deserialize, Clone, Copy, PartialEq, Eq)]

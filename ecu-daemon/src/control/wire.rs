@@ -47,6 +47,7 @@ pub enum Records {
     Samples,
     Spans,
     Logs,
+    Frames,
 }
 
 const fn earliest() -> i64 {
@@ -63,6 +64,7 @@ impl From<Question> for Selection {
             Records::Samples => Kind::Samples,
             Records::Spans => Kind::Spans,
             Records::Logs => Kind::Logs,
+            Records::Frames => Kind::Frames,
         };
         Self { kind, first_ns: question.from_ns, last_ns: question.to_ns }
     }
@@ -171,7 +173,7 @@ mod tests {
     fn a_question_is_a_line_of_json() {
         let question: Question = serde_json::from_str(r#"{"read":"spans","to_ns":5}"#).unwrap();
         assert_eq!(question, Question { read: Records::Spans, from_ns: i64::MIN, to_ns: 5 });
-        assert!(serde_json::from_str::<Question>(r#"{"read":"frames"}"#).is_err());
+        assert!(serde_json::from_str::<Question>(r#"{"read":"schemas"}"#).is_err());
         assert!(serde_json::from_str::<Question>(r#"{"read":"logs","write":1}"#).is_err());
     }
 }

@@ -6,12 +6,13 @@ mod rows;
 use std::io::{self, BufWriter, Write};
 use std::rc::Rc;
 
+use can_decode::FrameFlags;
 use lexopt::ValueExt;
 use lexopt::prelude::{Long, Short, Value};
 
-use super::render::hex;
+use super::render::{frame_kind, hex};
 use super::source::{Place, Source};
-use super::walk::{Record, Walk};
+use super::walk::{Frame, Record, Walk};
 use crate::cli::{Failure, exit};
 pub(super) use question::parse_time;
 pub use question::{Format, Question, What};
@@ -106,6 +107,22 @@ fn fields(record: &Record<'_>) -> Vec<Field> {
             Field::Integer(span.record.duration_ns as i64),
             text(span.record.clock.name()),
         ],
+        Record::Frame(Frame { bus, raw }) => {
+            let frame = &raw.frame;
+            let flags = [(FrameFlags::BRS, "BRS"), (FrameFlags::ESI, "ESI")];
+            let flags = flags.iter().filter(|(flag, _)| frame.flags().contains(*flag)).map(|(_, name)| *name);
+            let flags = flags.collect::<Vec<_>>().join(" ");
+            vec![
+                Field::Time(raw.time_ns),
+                text(bus),
+                Field::Text(frame.id().to_string()),
+                text(frame_kind(frame)),
+                if flags.is_empty() { Field::Absent } else { Field::Text(flags) },
+                Field::Integer(frame.len() as i64),
+                Field::Text(hex(frame.data())),
+                text(raw.clock.name()),
+            ]
+        }
         Record::Log(log) => vec![
             Field::Time(log.time_ns),
             text(log.severity.name()),

@@ -192,8 +192,9 @@ fn question(selection: &Selection) -> io::Result<wire::Question> {
         Kind::Samples => wire::Records::Samples,
         Kind::Spans => wire::Records::Spans,
         Kind::Logs => wire::Records::Logs,
+        Kind::Frames => wire::Records::Frames,
         Kind::Schema | Kind::Dictionary | Kind::Histograms | Kind::ClockMap => {
-            return Err(io::Error::other("only samples, spans and logs can be asked for"));
+            return Err(io::Error::other("only samples, spans, logs and frames can be asked for"));
         }
     };
     Ok(wire::Question { read, from_ns: selection.first_ns, to_ns: selection.last_ns })

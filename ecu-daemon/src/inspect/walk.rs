@@ -4,8 +4,8 @@ use std::rc::Rc;
 
 use lexopt::ValueExt;
 use store::block::{
-    BlockHeader, ClockSource, Kind, LogRecord, MessageSchema, Records, Schema, SignalSchema, SpanRecord,
-    span_id,
+    BlockHeader, ClockSource, Kind, LogRecord, MessageSchema, RawFrame, Records, Schema, SignalSchema,
+    SpanRecord, span_id,
 };
 use store::ring::Selection;
 
@@ -17,7 +17,7 @@ use crate::cli::{Failure, exit};
 /// What of a ring is wanted.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Filter {
-    /// `MESSAGE.SIGNAL`, a message, a signal, or a log's service, with `*` and `?`.
+    /// `MESSAGE.SIGNAL`, a message, a signal, a log's service, or a raw frame's identifier, with `*` and `?`.
     pub name: Option<String>,
     /// A bus.
     pub bus: Option<String>,
@@ -76,6 +76,13 @@ pub(super) enum Record<'a> {
     Sample(Sample<'a>),
     Span(Span<'a>),
     Log(&'a LogRecord),
+    Frame(Frame<'a>),
+}
+
+/// A frame as it was on the bus.
+pub(super) struct Frame<'a> {
+    pub(super) bus: &'a str,
+    pub(super) raw: RawFrame,
 }
 
 /// A sample of a signal.
@@ -178,6 +185,7 @@ impl Open {
         let count = match &self.records {
             Records::Spans(spans) => spans.len(),
             Records::Logs(logs) => logs.len(),
+            Records::Frames(frames) => frames.len(),
             _ => 0,
         };
         while self.at.next < count {
@@ -247,6 +255,11 @@ impl Open {
                 Some(Record::Span(Span { id, bus, message, record }))
             }
             Records::Logs(logs) => logs.get(index).map(Record::Log),
+            Records::Frames(frames) => {
+                let raw = frames.get(index)?;
+                let bus = self.schema.buses.get(usize::from(raw.bus))?;
+                Some(Record::Frame(Frame { bus, raw }))
+            }
             _ => None,
         }
     }
@@ -273,6 +286,11 @@ impl Record<'_> {
                 filter.wants(span.record.start_ns)
                     && filter.on_bus(span.bus)
                     && filter.named([&span.message.name])
+            }
+            Self::Frame(frame) => {
+                filter.wants(frame.raw.time_ns)
+                    && filter.on_bus(frame.bus)
+                    && (filter.name.is_none() || filter.named([&frame.raw.frame.id().to_string()]))
             }
             Self::Log(log) => filter.wants(log.time_ns) && filter.named([&log.service]),
         }

@@ -122,6 +122,7 @@ impl Running {
         let unchanged = changed.filter(|(now, before)| now != *before).map(|((key, _), _)| key).collect();
         let by_message = config.buses.iter().map(|bus| bus.observe.by_message).collect();
         let observers: Vec<_> = config.buses.iter().map(|bus| bus.observe.observer()).collect();
+        let raw: Vec<_> = config.buses.iter().map(|bus| bus.raw).collect();
         let tables = config.buses.into_iter().map(|bus| (bus.name, bus.table));
         let catalog = Catalog::new(tables).map_err(|error| other(error.to_string()))?;
         let zstd = |error| other(format!("zstd: {error}; try again"));
@@ -130,7 +131,8 @@ impl Running {
         // A run of its own: the engine's numbers of blocks begin at 0 again.
         let run = clock::boot().0 as u64 / 1_000;
         let sealer = Sealer::new(self.boot, run, self.blocks.zstd_level).map_err(zstd)?;
-        let engine = Engine::new(catalog, observers, sealer, self.blocks.limits);
+        let mut engine = Engine::new(catalog, observers, sealer, self.blocks.limits);
+        engine.keep_raw(raw);
         Ok(Fresh { engine, by_message, names, schema, problems, unchanged })
     }
 }

@@ -35,6 +35,8 @@ pub enum What {
     Spans,
     /// Log records.
     Logs,
+    /// Raw frames.
+    Frames,
 }
 
 /// Manners of printing.
@@ -58,7 +60,8 @@ impl What {
             "signals" => Ok(Self::Signals),
             "spans" => Ok(Self::Spans),
             "logs" => Ok(Self::Logs),
-            _ => Err(Failure::new(exit::USAGE, format!("{text:?} is not signals, spans or logs"))),
+            "frames" => Ok(Self::Frames),
+            _ => Err(Failure::new(exit::USAGE, format!("{text:?} is not signals, spans, logs or frames"))),
         }
     }
 
@@ -67,6 +70,7 @@ impl What {
             Self::Signals => Kind::Samples,
             Self::Spans => Kind::Spans,
             Self::Logs => Kind::Logs,
+            Self::Frames => Kind::Frames,
         }
     }
 
@@ -95,6 +99,16 @@ impl What {
                 ("clock", 0),
             ],
             Self::Logs => &[("time", 30), ("severity", 8), ("service", 16), ("trace_id", 32), ("body", 0)],
+            Self::Frames => &[
+                ("time", 30),
+                ("bus", 8),
+                ("id", 8),
+                ("kind", 7),
+                ("flags", 7),
+                ("length", 6),
+                ("data", 16),
+                ("clock", 0),
+            ],
         }
     }
 }
