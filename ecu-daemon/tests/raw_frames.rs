@@ -129,10 +129,10 @@ fn only_what_is_not_decoded_is_kept_where_that_is_asked_and_a_reload_changes_it(
     let mut daemon = Daemon::start(folder, &[], Card::Whole);
     daemon.wait_for(TAKEN, 100);
     daemon.reload("car.toml", &text.replace("undecoded", "none"), "ok", 1);
-    let taken = daemon.metric(TAKEN).unwrap();
     let decoded = "ecu_daemon_frames_total{bus=\"can0\",outcome=\"decoded\"}";
     daemon.wait_for(decoded, 3_000);
     daemon.wait_for("ecu_daemon_frames_total{bus=\"can0\",outcome=\"unmatched\"}", 3_000);
+    let taken = daemon.metric(TAKEN).unwrap();
     let log = daemon.stop();
     assert!(log.contains("books_balanced=true"), "{log}");
     let found = exported(folder, &[]);

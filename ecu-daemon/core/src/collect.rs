@@ -108,6 +108,13 @@ impl Collector {
         }
     }
 
+    /// For messages with so many signals, and steps of time of their own: see [`SamplesBuilder::with_ticks`].
+    pub(crate) fn keep_steps(&mut self, messages: impl Iterator<Item = (usize, Option<i64>)>) {
+        let most_ns = self.limits.tick_ns;
+        let messages = messages.map(|(signals, step)| (signals, step.unwrap_or(most_ns)));
+        self.samples = SamplesBuilder::with_ticks(messages, most_ns);
+    }
+
     /// Starts a row of samples; the block before it is sealed first when the row cannot join it.
     pub(crate) fn row(
         &mut self,

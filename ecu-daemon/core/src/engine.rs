@@ -64,6 +64,18 @@ impl Engine {
         Ok(())
     }
 
+    /// Keeps the times of samples in these steps, nanoseconds (1 to 10⁹): by bus, and in it by message of its table; that of
+    /// the limits where there is `None` or nothing. To be called before the first frame.
+    pub fn keep_steps<'a>(&mut self, steps: impl IntoIterator<Item = &'a [Option<i64>]>) {
+        let mut by_message = vec![None; self.catalog.schema().messages.len()];
+        for (bus, steps) in self.catalog.buses().iter().zip(steps) {
+            let of_bus = by_message.iter_mut().skip(bus.first_message).take(bus.table.messages().len());
+            of_bus.zip(steps).for_each(|(of_message, step)| *of_message = *step);
+        }
+        let signals = self.catalog.schema().messages.iter().map(|message| message.signals.len());
+        self.collector.keep_steps(signals.zip(by_message));
+    }
+
     /// Keeps frames raw, by bus; without it, none.
     pub fn keep_raw(&mut self, raw: impl IntoIterator<Item = RawFrames>) {
         self.raw = raw.into_iter().take(self.buses.len()).collect();

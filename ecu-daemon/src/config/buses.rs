@@ -9,7 +9,7 @@ use can_decode::{Database, DecodeTable, Matching, dbc};
 use ecu_core::RawFrames;
 use toml::Spanned;
 
-use super::{Check, Observe, Problem, raw};
+use super::{Check, Observe, Problem, Steps, raw};
 
 /// One bus.
 #[derive(Debug)]
@@ -26,6 +26,8 @@ pub struct Bus {
     pub diagnostics: Option<Channels>,
     /// Which of its frames are kept as they were.
     pub raw: RawFrames,
+    /// How finely the times of its samples are kept.
+    pub steps: Steps,
 }
 
 /// Where frames come from.
@@ -79,8 +81,9 @@ impl Check<'_> {
 
     fn bus(&mut self, span: &Range<usize>, raw: raw::Bus) -> Bus {
         let raw::Bus { kind, name, interface, fd, file, speed, dbc, matching, .. } = raw;
-        let raw::Bus { observe, diagnostics, e2e, raw, .. } = raw;
+        let raw::Bus { observe, diagnostics, e2e, raw, resolution, .. } = raw;
         let table = self.table(&dbc, matching);
+        let steps = self.steps(resolution, &table);
         let observe = self.observe(observe, e2e, &table);
         let diagnostics = diagnostics.and_then(|raw| self.diagnostics(raw));
         let (plain, source) = match kind {
@@ -106,7 +109,7 @@ impl Check<'_> {
             raw::RawFrames::Undecoded => RawFrames::Undecoded,
             raw::RawFrames::All => RawFrames::All,
         };
-        Bus { name: name.unwrap_or(plain), source, table, observe, diagnostics, raw }
+        Bus { name: name.unwrap_or(plain), source, table, observe, diagnostics, raw, steps }
     }
 
     /// A key that only the other kind of bus has.

@@ -153,8 +153,16 @@ fn config(broker: &str, folder: &Path) -> Config {
             };
             let (table, _) = DecodeTable::compile(&[database], Matching::Auto);
             let observe = Observe::of(&table);
-            let raw = RawFrames::None;
-            Bus { name: (*name).to_owned(), source: Source::Drive, table, observe, diagnostics: None, raw }
+            let (raw, steps) = (RawFrames::None, Vec::new());
+            Bus {
+                name: (*name).to_owned(),
+                source: Source::Drive,
+                table,
+                observe,
+                diagnostics: None,
+                raw,
+                steps,
+            }
         })
         .collect();
     config

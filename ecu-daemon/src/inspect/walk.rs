@@ -9,10 +9,10 @@ use store::block::{
 };
 use store::ring::Selection;
 
-use super::glob;
 use super::query::parse_time;
 use super::source::{Blocks, Source, open};
 use crate::cli::{Failure, exit};
+use crate::glob;
 
 /// What of a ring is wanted.
 #[derive(Clone, Debug, PartialEq)]

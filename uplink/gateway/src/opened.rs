@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use store::block::{BlockError, BlockHeader, Group, LogRecord, Records, Samples, SpanRecord, open};
+use store::block::{
+    BlockError, BlockHeader, Frames, Group, LogRecord, RawFrame, Records, Samples, SpanRecord, open,
+};
 use uplink::topic::VehicleId;
 
 use crate::counters::Refusal;
@@ -25,6 +27,27 @@ pub(crate) enum Content {
     Samples(NamedSamples),
     Spans(NamedSpans),
     Logs(Vec<LogRecord>),
+    Frames(NamedFrames),
+}
+
+/// Raw frames and what their buses are called.
+#[derive(Debug)]
+pub(crate) struct NamedFrames {
+    frames: Frames,
+    schema: Arc<ResolvedSchema>,
+}
+
+impl NamedFrames {
+    /// Each with the name of its bus, in the order of the block.
+    pub(crate) fn records(&self) -> impl Iterator<Item = (&str, RawFrame)> {
+        // `check_frames` has seen to it that there are such buses.
+        self.frames.iter().filter_map(|raw| Some((self.schema.bus(raw.bus)?, raw)))
+    }
+
+    /// How many.
+    pub(crate) const fn len(&self) -> usize {
+        self.frames.len()
+    }
 }
 
 /// Samples and what they are called.
@@ -129,6 +152,7 @@ pub(crate) fn open_block(vehicle: &VehicleId, bytes: &[u8], schemas: &Schemas) -
         Records::Samples(samples) => Content::Samples(check_samples(samples, schema()?)?),
         Records::Spans(spans) => Content::Spans(check_spans(spans, schema()?)?),
         Records::Logs(logs) => Content::Logs(logs),
+        Records::Frames(frames) => Content::Frames(check_frames(frames, schema()?)?),
         Records::Histograms(_) | Records::ClockMap(_) | Records::Dictionary(_) => {
             return Ok(Opening::Aside(header));
         }
@@ -158,6 +182,13 @@ fn check_spans(spans: Vec<SpanRecord>, schema: Arc<ResolvedSchema>) -> Result<Na
         return Err(NO_MESSAGE);
     }
     Ok(NamedSpans { spans, schema })
+}
+
+fn check_frames(frames: Frames, schema: Arc<ResolvedSchema>) -> Result<NamedFrames, BlockError> {
+    if frames.bus_max().is_some_and(|bus| schema.bus(bus).is_none()) {
+        return Err(BlockError::Schema("a frame is of a bus that the schema does not have"));
+    }
+    Ok(NamedFrames { frames, schema })
 }
 
 const NO_MESSAGE: BlockError = BlockError::Schema("a record is of a message that the schema does not have");

@@ -88,7 +88,7 @@ impl Pipeline {
     fn missing(&self, vehicle: &VehicleId, blocks: &[&[u8]]) -> Vec<SchemaHash> {
         let mut missing = Vec::new();
         for (header, _) in blocks.iter().filter_map(|block| BlockHeader::read(block).ok()) {
-            let needs_one = matches!(header.kind, Kind::Samples | Kind::Spans);
+            let needs_one = matches!(header.kind, Kind::Samples | Kind::Spans | Kind::Frames);
             if needs_one
                 && !missing.contains(&header.schema)
                 && !self.seen.contains(vehicle, header.identity)
@@ -142,6 +142,7 @@ impl Pipeline {
             Kind::Samples => &self.counters.samples,
             Kind::Spans => &self.counters.spans,
             Kind::Logs => &self.counters.logs,
+            Kind::Frames => &self.counters.frames,
             Kind::Schema => &self.counters.schemas,
             Kind::Histograms | Kind::Dictionary | Kind::ClockMap => return,
         };
