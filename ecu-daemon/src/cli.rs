@@ -64,16 +64,16 @@ ecu-daemon: telemetry of an ECU, from CAN frames to the cloud
   ecu-daemon cluster [LOG|-]
       Log lines to clusters: for each line, when all are read, CLUSTER<TAB>TEMPLATE, with <*> for what varies.
       The header of a syslog, logcat or \"SECONDS LEVEL APP: TEXT\" line is left out.
-  ecu-daemon query --store DB [signals|spans|logs] [--name GLOB] [--bus NAME] [--from TIME] [--to TIME]
+  ecu-daemon query --store DB [signals|spans|logs|frames] [--name GLOB] [--bus NAME] [--from TIME] [--to TIME]
                    [--limit N] [--format table|csv|json] [--control SOCKET]
       What a ring holds. A live ring is asked through its service's control socket. TIME: 2026-11-20T13:00:00Z, or
       seconds since 1970.
   ecu-daemon sql --store DB [--format table|csv|json] [--control SOCKET] [SQL]
-      SQL over the tables samples, spans and logs, read-only; from standard input when absent. Limits on time_ns, bus,
+      SQL over the tables samples, spans, logs and frames, read-only; from standard input when absent. Limits on time_ns, bus,
       message and signal are cheap.
-  ecu-daemon export --store DB --format csv|mf4 --output FILE [--name GLOB] [--bus NAME] [--from TIME] [--to TIME]
+  ecu-daemon export --store DB --format candump|csv|mf4 --output FILE [--name GLOB] [--bus NAME] [--from TIME] [--to TIME]
                    [--control SOCKET]
-      Signals to a file: CSV, or ASAM MDF 4.10.
+      To a file: signals as CSV or ASAM MDF 4.10, raw frames (`raw` of a [[bus]]) as a log of candump.
   ecu-daemon --version | --help
 ";
 

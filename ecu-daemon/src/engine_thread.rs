@@ -218,6 +218,7 @@ impl EngineThread<'_> {
         status.buses.clear();
         status.buses.extend_from_slice(engine.buses());
         status.samples = engine.samples();
+        status.frames = engine.frames();
         status.spans = engine.spans();
         status.logs = engine.logs();
         status.clock_maps = engine.clock_maps();

@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use store::block::{Class, SchemaHash, SealedBlock};
+use store::block::{Class, DictionaryHash, SchemaHash, SealedBlock};
 use store::ring::{Lease, Leased, Page, RingError, Selection, Tally};
 use tokio::sync::oneshot;
 
@@ -34,6 +34,8 @@ pub enum Request {
     Page(Selection, i64, usize, oneshot::Sender<Result<Page, RingError>>),
     /// The block of this schema, if the ring has it.
     SchemaBlock(SchemaHash, oneshot::Sender<Result<Option<Vec<u8>>, RingError>>),
+    /// The block of this dictionary, if the ring has it.
+    DictionaryBlock(DictionaryHash, oneshot::Sender<Result<Option<Vec<u8>>, RingError>>),
     /// Write what is left and stop.
     Close,
 }

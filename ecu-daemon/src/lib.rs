@@ -13,6 +13,7 @@ pub mod control;
 pub mod demo;
 pub mod diagnostics;
 pub mod engine_thread;
+mod glob;
 pub mod http;
 pub mod inbox;
 pub mod inspect;

@@ -33,7 +33,7 @@ use std::time::Duration;
 use ecu_core::catalog::TooManyMessages;
 use ecu_core::{Catalog, Engine, FrameRecord};
 use heapless::spsc::Queue;
-use store::block::{SchemaHash, SealedBlock, Sealer};
+use store::block::{DictionaryHash, SchemaHash, SealedBlock};
 use store::ring::{RingError, RingFile, Tally, open_or_quarantine_with};
 use tokio::sync::{Notify, watch};
 use tracing::{error, info};
@@ -53,7 +53,7 @@ use crate::writer::Writer;
 use edge::Edge;
 use reload::Reload;
 pub use schemas::Schemas;
-use schemas::{message_names, schema_block};
+use schemas::{dictionary_blocks, message_names, schema_block, sealer};
 
 /// What is to run.
 pub struct Service {
@@ -122,7 +122,7 @@ impl Shared {
 /// [`RunError`]
 pub fn run(service: Service, status: Arc<Status>, stop: Arc<Stop>) -> Result<(), RunError> {
     let Service { mut config, players, drain, telemetry } = service;
-    let Ready { ring, engine, schema, reload, swaps } = Ready::new(&config, &status)?;
+    let Ready { ring, engine, schema, dictionaries, reload, swaps } = Ready::new(&config, &status)?;
     let shared = Shared {
         status,
         stop,
@@ -155,7 +155,7 @@ pub fn run(service: Service, status: Arc<Status>, stop: Arc<Stop>) -> Result<(),
         &config.store,
         config.blocks.limits.seal_after_ns,
     );
-    writer.put_first_schema(schema.0, schema.1.clone());
+    writer.put_first(schema.0, schema.1.clone(), dictionaries);
     say_hello(&config, &shared.status);
     let result = std::thread::scope(|scope| {
         let engine_end = EngineThread {
@@ -222,6 +222,7 @@ struct Ready {
     ring: RingFile,
     engine: Engine,
     schema: (SchemaHash, SealedBlock),
+    dictionaries: Vec<(DictionaryHash, SealedBlock)>,
     reload: Reload,
     swaps: Receiver<Swap>,
 }
@@ -234,14 +235,18 @@ impl Ready {
         let boot = clock::boot_id().map_err(|error| RunError::System("the kernel's boot id", error))?;
         let run = clock::boot().0 as u64 / 1_000;
         let zstd = |error| RunError::System("zstd", error);
-        let sealer = Sealer::new(boot, run, config.blocks.zstd_level).map_err(zstd)?;
+        let sealer = sealer(boot, run, config.blocks.zstd_level, &config.dictionaries).map_err(zstd)?;
+        let dictionaries = dictionary_blocks(&config.dictionaries).map_err(zstd)?;
         let schema = (catalog.hash(), schema_block(&catalog).map_err(zstd)?);
         *status.names() = message_names(&catalog);
         let observers = config.buses.iter().map(|bus| bus.observe.observer());
-        let engine = Engine::new(catalog, observers, sealer, config.blocks.limits);
+        let mut engine = Engine::new(catalog, observers, sealer, config.blocks.limits);
+        engine.keep_raw(config.buses.iter().map(|bus| bus.raw));
+        engine.keep_steps(config.buses.iter().map(|bus| &bus.steps[..]));
         // One reload is under way at a time.
         let (swaps_in, swaps) = sync_channel(1);
-        Ok(Self { ring, engine, schema, reload: Reload::new(config, boot, swaps_in), swaps })
+        let reload = Reload::new(config, boot, swaps_in);
+        Ok(Self { ring, engine, schema, dictionaries, reload, swaps })
     }
 }
 
@@ -288,6 +293,7 @@ fn say_goodbye(status: &Status) {
     info!(
         frames,
         samples = engine.samples.sealed,
+        raw_frames = engine.frames.sealed,
         spans = engine.spans.sealed,
         logs = engine.logs.sealed,
         blocks = engine.blocks,

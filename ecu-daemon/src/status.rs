@@ -87,6 +87,8 @@ pub struct EngineStatus {
     pub buses: Vec<BusBooks>,
     /// Signal samples.
     pub samples: RecordBooks,
+    /// Frames kept raw.
+    pub frames: RecordBooks,
     /// Spans.
     pub spans: RecordBooks,
     /// Log records.
@@ -322,9 +324,13 @@ impl Status {
         let engine = self.engine().clone();
         let store = self.store().clone();
         let frames = self.buses.iter().zip(&engine.buses).all(|(bus, books)| bus.read().balanced(books));
-        let sealed =
-            engine.samples.sealed + engine.spans.sealed + engine.logs.sealed + engine.clock_maps.sealed;
+        let raw: u64 = engine.buses.iter().map(|books| books.raw).sum();
+        let records = [engine.samples, engine.frames, engine.spans, engine.logs, engine.clock_maps];
+        let sealed: u64 = records.iter().map(|books| books.sealed).sum();
         let kept = store.stored() + store.unstored.records;
-        frames && store.books.balanced() && sealed == kept + store.dropped.records
+        frames
+            && raw == engine.frames.taken
+            && store.books.balanced()
+            && sealed == kept + store.dropped.records
     }
 }

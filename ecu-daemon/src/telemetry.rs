@@ -62,6 +62,10 @@ fn describe() {
         "What became of them: decoded, unmatched, control (remote and error frames), filtered, malformed, \
          dropped_kernel, dropped_queue. At rest these add up to the received ones."
     );
+    describe_counter!(
+        "ecu_daemon_frames_raw_total",
+        "Frames kept as they were, whatever else became of them; all buses together are the records taken of kind frame."
+    );
     describe_counter!("ecu_daemon_frames_short_total", "Decoded frames shorter than their message.");
     describe_counter!("ecu_daemon_contexts_malformed_total", "Trace contexts that were damaged or cut off.");
     describe_gauge!("ecu_daemon_bus_open", "Whether frames can arrive.");
@@ -138,6 +142,7 @@ fn buses(status: &Status) {
         ] {
             counter!("ecu_daemon_frames_total", "bus" => name.clone(), "outcome" => outcome).absolute(value);
         }
+        counter!("ecu_daemon_frames_raw_total", "bus" => name.clone()).absolute(books.raw);
         counter!("ecu_daemon_frames_short_total", "bus" => name.clone()).absolute(books.short);
         counter!("ecu_daemon_contexts_malformed_total", "bus" => name.clone())
             .absolute(books.contexts_malformed);
@@ -153,6 +158,7 @@ fn records(status: &Status) {
     let engine = status.engine().clone();
     for (kind, books) in [
         ("sample", engine.samples),
+        ("frame", engine.frames),
         ("span", engine.spans),
         ("log", engine.logs),
         ("clock", engine.clock_maps),

@@ -7,7 +7,7 @@ mod tend;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use store::block::{SchemaHash, SealedBlock};
+use store::block::{DictionaryHash, SchemaHash, SealedBlock};
 use store::ring::{Lease, RingError, RingFile, Tally};
 use tokio::sync::Notify;
 use tracing::{debug, error, info, warn};
@@ -58,6 +58,8 @@ pub struct Writer<'a> {
     ending_at: Option<Instant>,
     /// What the blocks refer to first, while it is not on the card.
     schema: Option<(SchemaHash, SealedBlock)>,
+    /// Those that blocks are compressed with.
+    dictionaries: Vec<(DictionaryHash, SealedBlock)>,
     schema_tried_at: Option<Instant>,
     /// Set once the last block is in the ring, or given up.
     complete: &'a AtomicBool,
@@ -89,6 +91,7 @@ impl<'a> Writer<'a> {
             failed_at: None,
             ending_at: None,
             schema: None,
+            dictionaries: Vec::new(),
             schema_tried_at: None,
             complete,
         };
@@ -104,10 +107,16 @@ impl<'a> Writer<'a> {
         writer
     }
 
-    /// Keeps the schema that the first blocks refer to: on the card now, or, where that fails, before any of them, as soon
-    /// as the card takes anything.
-    pub fn put_first_schema(&mut self, hash: SchemaHash, block: SealedBlock) {
-        self.schema = Some((hash, block));
+    /// Keeps the schema that the first blocks refer to, and the dictionaries that they need: on the card now, or, where that
+    /// fails, before any of them, as soon as the card takes anything.
+    pub fn put_first(
+        &mut self,
+        hash: SchemaHash,
+        schema: SealedBlock,
+        dictionaries: Vec<(DictionaryHash, SealedBlock)>,
+    ) {
+        self.schema = Some((hash, schema));
+        self.dictionaries = dictionaries;
         self.put_schema();
     }
 
@@ -120,7 +129,9 @@ impl<'a> Writer<'a> {
         if was_tried && self.pending.is_empty() {
             return;
         }
-        let error = self.ring.put_schema(*hash, block).err().map(|error| error.to_string());
+        let put = self.ring.put_schema(*hash, block);
+        let put = put.and_then(|()| self.ring.put_dictionaries(&self.dictionaries));
+        let error = put.err().map(|error| error.to_string());
         match &error {
             Some(error) if self.schema_tried_at.is_none() => {
                 error!(
@@ -223,6 +234,9 @@ impl<'a> Writer<'a> {
             }
             Request::SchemaBlock(hash, reply) => {
                 let _ = reply.send(self.ring.schema_block(hash));
+            }
+            Request::DictionaryBlock(hash, reply) => {
+                let _ = reply.send(self.ring.dictionary_block(hash));
             }
             Request::Close => {}
         }

@@ -138,7 +138,7 @@ fn askers_that_do_not_keep_to_the_protocol_harm_nobody() {
         (b"{\"read\":\"samples\"}", "a question is a line"),
         (&[b' '; 4600], "at most 4096 bytes"),
         (b"\xff\n", "not understood"),
-        (b"{\"read\":\"frames\"}\n", "unknown variant"),
+        (b"{\"read\":\"schemas\"}\n", "unknown variant"),
     ] {
         let answer = ask(question);
         assert!(answer.starts_with('X') && answer.contains(expected), "{question:?}: {answer}");
@@ -170,7 +170,11 @@ fn what_is_asked_wrongly_is_said() {
     check(&["sql", "--store", "ring.db", "SELECT * FROM block"], 64, "no such table");
     check(&["sql", "--store", "ring.db", "DROP TABLE samples"], 64, "");
     check(&["export", "--store", "ring.db", "--format", "mf4"], 64, "--output");
-    check(&["export", "--store", "ring.db", "--format", "pdf", "--output", "x"], 64, "not csv or mf4");
+    check(
+        &["export", "--store", "ring.db", "--format", "pdf", "--output", "x"],
+        64,
+        "not candump, csv or mf4",
+    );
     check(&["export", "--store", "ring.db", "--format", "csv", "--output", "no/where"], 74, "no/where");
     assert!(!folder.join("x").exists() && !folder.join("no").exists());
 }

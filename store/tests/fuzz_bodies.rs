@@ -8,13 +8,15 @@ mod bodies;
 use proptest::prelude::*;
 use store::block::{BlockHeader, Kind};
 
-const FILES: [&[u8]; 11] = [
+const FILES: [&[u8]; 13] = [
     include_bytes!("golden/v1/logs.block"),
     include_bytes!("golden/v1/samples.block"),
     include_bytes!("golden/v1/schema.block"),
     include_bytes!("golden/v1/spans.block"),
     include_bytes!("golden/v2/batches.block"),
     include_bytes!("golden/v2/clock-map.block"),
+    include_bytes!("golden/v2/frames.block"),
+    include_bytes!("golden/v2/frames-in-batches.block"),
     include_bytes!("golden/v2/histograms.block"),
     include_bytes!("golden/v2/logs.block"),
     include_bytes!("golden/v2/samples.block"),
@@ -33,7 +35,8 @@ fn raw_bodies() -> Vec<Vec<u8>> {
             Kind::Logs => &[3],
             Kind::Schema => &[4],
             Kind::Histograms => &[5],
-            Kind::Dictionary | Kind::ClockMap => &[6],
+            Kind::Frames => &[6, count[0], count[1]],
+            Kind::Dictionary | Kind::ClockMap => &[7],
         };
         [head, &zstd::bulk::decompress(body, header.raw_len as usize).unwrap()].concat()
     };
@@ -80,6 +83,11 @@ proptest! {
     #[test]
     fn arbitrary_bodies(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
         bodies::body(&bytes);
+    }
+
+    #[test]
+    fn arbitrary_frames(bytes in prop::collection::vec(any::<u8>(), 0..600)) {
+        bodies::frames(&bytes);
     }
 
     #[test]

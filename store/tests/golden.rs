@@ -13,12 +13,12 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
 use store::block::{
-    BlockHeader, Body, Class, Dictionaries, HistogramsBuilder, Kind, LogsBuilder, Records, Samples,
-    SchemaHash, Sealer, SpansBuilder, VERSION, open_with,
+    BlockHeader, Body, Class, Dictionaries, FramesBuilder, HistogramsBuilder, Kind, LogsBuilder, Records,
+    Samples, SchemaHash, Sealer, SpansBuilder, VERSION, open_with,
 };
 
 /// What is in the file of each name, and the generation of the newest.
-const CONTENTS: [(&str, Kind, u32); 9] = [
+const CONTENTS: [(&str, Kind, u32); 11] = [
     ("samples", Kind::Samples, 1),
     ("batches", Kind::Samples, 1),
     ("spans", Kind::Spans, 1),
@@ -28,10 +28,12 @@ const CONTENTS: [(&str, Kind, u32); 9] = [
     ("histograms", Kind::Histograms, 1),
     ("dictionary", Kind::Dictionary, 1),
     ("clock-map", Kind::ClockMap, 1),
+    ("frames", Kind::Frames, 1),
+    ("frames-in-batches", Kind::Frames, 1),
 ];
 
 /// Versions and how many files of them there are.
-const VERSIONS: [(u8, usize); 2] = [(1, 4), (2, 9)];
+const VERSIONS: [(u8, usize); 2] = [(1, 4), (2, 11)];
 
 fn folder(version: u8) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/golden/v{version}"))
@@ -90,6 +92,13 @@ fn encode(name: &str) -> (Vec<u8>, usize, (i64, i64)) {
             records::clock_map().encode(&mut body).unwrap();
             (records::clock_map().segments.len(), None)
         }
+        "frames" | "frames-in-batches" => {
+            let mut builder = FramesBuilder::new(1_000);
+            records::frames(name == "frames").iter().for_each(|raw| builder.push(raw).unwrap());
+            let head = (builder.len(), builder.span_ns());
+            builder.encode(&mut body);
+            head
+        }
         other => panic!("no records for {other}"),
     };
     (body, count, span_ns.unwrap_or((0, 0)))
@@ -103,7 +112,7 @@ fn seal(name: &str, kind: Kind) -> Vec<u8> {
     sealer.set_clock_map(7);
     let (body, count, span_ns) = encode(name);
     sealer.body = body;
-    let named = matches!(kind, Kind::Samples | Kind::Spans | Kind::Histograms);
+    let named = matches!(kind, Kind::Samples | Kind::Spans | Kind::Histograms | Kind::Frames);
     let schema = if named { records::SCHEMA } else { SchemaHash::default() };
     let body = Body { kind, class: Class::Live, schema, count: count as u32, span_ns, sealed_boot_ns: 99 };
     sealer.seal(body).unwrap().bytes().to_vec()
@@ -146,6 +155,8 @@ fn check(name: &str, records: &Records) {
         ("histograms", Records::Histograms(histograms)) => *histograms == records::histograms(),
         ("dictionary", Records::Dictionary(dictionary)) => *dictionary == records::dictionary(),
         ("clock-map", Records::ClockMap(map)) => *map == records::clock_map(),
+        ("frames", Records::Frames(frames)) => frames.iter().eq(records::frames(true)),
+        ("frames-in-batches", Records::Frames(frames)) => frames.iter().eq(records::frames(false)),
         (_, other) => panic!("{name}: {other:?}"),
     };
     assert!(same, "{name} does not hold what was written: {records:?}");

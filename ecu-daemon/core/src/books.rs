@@ -11,6 +11,8 @@ pub struct BusBooks {
     pub control: u64,
     /// Of the decoded ones, those shorter than their message: some signals were cut off.
     pub short: u64,
+    /// Of all taken, those that are kept raw, whatever else became of them.
+    pub raw: u64,
     /// Contexts that were damaged or too short; the frame's signals were decoded all the same.
     pub contexts_malformed: u64,
 }

@@ -4,11 +4,12 @@ use std::io;
 
 use can_decode::BootNanos;
 use store::block::{
-    Body, Class, ClockMap, ClockSource, Kind, LogRecord, LogsBuilder, SamplesBuilder, SchemaHash,
-    SealedBlock, Sealer, Severity, SpanRecord, SpansBuilder,
+    Body, Class, ClockMap, ClockSource, FramesBuilder, Kind, LogRecord, LogsBuilder, RawFrame,
+    SamplesBuilder, SchemaHash, SealedBlock, Sealer, Severity, SpanRecord, SpansBuilder,
 };
 
 use crate::books::RecordBooks;
+use crate::record::FrameRecord;
 use crate::span::Span;
 use crate::watch::Notice;
 
@@ -23,7 +24,7 @@ pub struct Limits {
     pub tick_ns: i64,
 }
 
-/// The first samples of a run are sealed this soon: what follows the start of an ECU, or ends in its next power cut, is then
+/// The first samples, or raw frames, of a run are sealed this soon: what follows the start of an ECU, or ends in its next power cut, is then
 /// on the card within a second.
 const FIRST_AFTER_NS: i64 = 250_000_000;
 /// Spans wait at most this long: class 1 of the design.
@@ -57,11 +58,13 @@ pub(crate) struct Collector {
     schema: SchemaHash,
     limits: Limits,
     samples: SamplesBuilder,
+    frames: FramesBuilder,
     spans: SpansBuilder,
     logs: LogsBuilder,
     critical: LogsBuilder,
     opened: Opened,
     pub(crate) sample_books: RecordBooks,
+    pub(crate) frame_books: RecordBooks,
     pub(crate) span_books: RecordBooks,
     pub(crate) log_books: RecordBooks,
     /// Lines of clock maps.
@@ -74,6 +77,7 @@ pub(crate) struct Collector {
 #[derive(Default)]
 struct Opened {
     samples: Option<BootNanos>,
+    frames: Option<BootNanos>,
     spans: Option<BootNanos>,
     logs: Option<BootNanos>,
 }
@@ -89,17 +93,26 @@ impl Collector {
             sealer,
             schema,
             samples: SamplesBuilder::new(signals, limits.tick_ns),
+            frames: FramesBuilder::new(limits.tick_ns),
             limits,
             spans: SpansBuilder::default(),
             logs: LogsBuilder::default(),
             critical: LogsBuilder::default(),
             opened: Opened::default(),
             sample_books: RecordBooks::default(),
+            frame_books: RecordBooks::default(),
             span_books: RecordBooks::default(),
             log_books: RecordBooks::default(),
             clock_books: RecordBooks::default(),
             clock_map: 0,
         }
+    }
+
+    /// For messages with so many signals, and steps of time of their own: see [`SamplesBuilder::with_ticks`].
+    pub(crate) fn keep_steps(&mut self, messages: impl Iterator<Item = (usize, Option<i64>)>) {
+        let most_ns = self.limits.tick_ns;
+        let messages = messages.map(|(signals, step)| (signals, step.unwrap_or(most_ns)));
+        self.samples = SamplesBuilder::with_ticks(messages, most_ns);
     }
 
     /// Starts a row of samples; the block before it is sealed first when the row cannot join it.
@@ -125,6 +138,19 @@ impl Collector {
     pub(crate) fn value(&mut self, message: usize, signal: usize, raw: u64) {
         self.samples.value(message, signal, raw);
         self.sample_books.taken += 1;
+    }
+
+    /// Keeps a frame as it is; the block before it is sealed first when it has no room.
+    pub(crate) fn frame(&mut self, record: &FrameRecord, now: BootNanos, perform: &mut impl FnMut(Action)) {
+        let FrameRecord { bus, stamp, frame, .. } = *record;
+        let raw = RawFrame { bus: bus.0, time_ns: stamp.ns, clock: stamp.clock, frame };
+        if self.frames.push(&raw).is_err() {
+            self.seal_frames(now, perform);
+            // An empty block takes any frame.
+            let _ = self.frames.push(&raw);
+        }
+        self.frame_books.taken += 1;
+        self.opened.frames.get_or_insert(now);
     }
 
     /// What a block holds of a span. Its status, signals and links have no column yet.
@@ -191,10 +217,15 @@ impl Collector {
     /// Seals what is old enough.
     pub(crate) fn tick(&mut self, now: BootNanos, perform: &mut impl FnMut(Action)) {
         let due = |opened: Option<BootNanos>, after| opened.is_some_and(|opened| now.since(opened) >= after);
-        let is_first = self.sample_books.sealed == 0;
-        let samples_after = if is_first { FIRST_AFTER_NS } else { i64::MAX }.min(self.limits.seal_after_ns);
-        if due(self.opened.samples, samples_after) {
+        let seal_after_ns = self.limits.seal_after_ns;
+        let after = |books: &RecordBooks| {
+            if books.sealed == 0 { FIRST_AFTER_NS.min(seal_after_ns) } else { seal_after_ns }
+        };
+        if due(self.opened.samples, after(&self.sample_books)) {
             self.seal_samples(now, perform);
+        }
+        if due(self.opened.frames, after(&self.frame_books)) {
+            self.seal_frames(now, perform);
         }
         if due(self.opened.spans, SPANS_AFTER_NS) {
             self.seal_spans(now, perform);
@@ -207,6 +238,7 @@ impl Collector {
     /// Seals everything: the daemon stops.
     pub(crate) fn finish(&mut self, now: BootNanos, perform: &mut impl FnMut(Action)) {
         self.seal_samples(now, perform);
+        self.seal_frames(now, perform);
         self.seal_spans(now, perform);
         self.seal_logs(Class::Logs, now, perform);
     }
@@ -223,6 +255,16 @@ impl Collector {
         }
         let body = self.body(Kind::Samples, Class::Live, count, span_ns, now);
         seal(&mut self.sealer, body, &mut self.sample_books, perform);
+    }
+
+    fn seal_frames(&mut self, now: BootNanos, perform: &mut impl FnMut(Action)) {
+        self.opened.frames = None;
+        let Some(span_ns) = self.frames.span_ns() else { return };
+        let count = self.frames.len() as u32;
+        self.frames.encode(&mut self.sealer.body);
+        // The schema names the buses.
+        let body = self.body(Kind::Frames, Class::Bulk, count, span_ns, now);
+        seal(&mut self.sealer, body, &mut self.frame_books, perform);
     }
 
     fn seal_spans(&mut self, now: BootNanos, perform: &mut impl FnMut(Action)) {

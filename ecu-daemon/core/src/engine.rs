@@ -7,6 +7,7 @@ use store::block::{ClockMap, LogRecord, SchemaHash, Sealer};
 use crate::books::{BusBooks, RecordBooks};
 use crate::catalog::Catalog;
 use crate::collect::{Action, Collector, Limits};
+use crate::raw::RawFrames;
 use crate::record::FrameRecord;
 use crate::span::{self, Settings, SettingsError, Span, Tracer};
 use crate::watch::Watch;
@@ -29,6 +30,8 @@ pub struct Engine {
     buses: Vec<BusBooks>,
     /// By bus; `None` for one that is not observed.
     watches: Vec<Option<Watch>>,
+    /// By bus; none of one that is not named.
+    raw: Vec<RawFrames>,
     tracer: Tracer,
 }
 
@@ -48,7 +51,7 @@ impl Engine {
             observers.into_iter().map(|observer| observer.map(Watch::new)).take(buses.len()).collect();
         watches.resize_with(buses.len(), || None);
         let tracer = Tracer::plain(&catalog);
-        Self { catalog, collector, buses, watches, tracer }
+        Self { catalog, collector, buses, watches, raw: Vec::new(), tracer }
     }
 
     /// Makes spans as `settings` say. To be called before the first frame; without it there is a span for each frame whose
@@ -59,6 +62,23 @@ impl Engine {
     pub fn trace(&mut self, settings: &Settings) -> Result<(), SettingsError> {
         self.tracer = Tracer::new(settings, &self.catalog)?;
         Ok(())
+    }
+
+    /// Keeps the times of samples in these steps, nanoseconds (1 to 10⁹): by bus, and in it by message of its table; that of
+    /// the limits where there is `None` or nothing. To be called before the first frame.
+    pub fn keep_steps<'a>(&mut self, steps: impl IntoIterator<Item = &'a [Option<i64>]>) {
+        let mut by_message = vec![None; self.catalog.schema().messages.len()];
+        for (bus, steps) in self.catalog.buses().iter().zip(steps) {
+            let of_bus = by_message.iter_mut().skip(bus.first_message).take(bus.table.messages().len());
+            of_bus.zip(steps).for_each(|(of_message, step)| *of_message = *step);
+        }
+        let signals = self.catalog.schema().messages.iter().map(|message| message.signals.len());
+        self.collector.keep_steps(signals.zip(by_message));
+    }
+
+    /// Keeps frames raw, by bus; without it, none.
+    pub fn keep_raw(&mut self, raw: impl IntoIterator<Item = RawFrames>) {
+        self.raw = raw.into_iter().take(self.buses.len()).collect();
     }
 
     /// Takes a frame. `now` is the time of its arrival here, which ages the open blocks; the frame's own stamp may be
@@ -74,6 +94,11 @@ impl Engine {
         let found = tables.table.find(frame.id());
         if let Some(Some(watch)) = self.watches.get_mut(bus) {
             watch.frame(record, found, now, perform);
+        }
+        let is_decoded = frame.is_data() && found.is_some();
+        if self.raw.get(bus).is_some_and(|raw| raw.keep(is_decoded)) {
+            books.raw += 1;
+            self.collector.frame(record, now, perform);
         }
         if !frame.is_data() {
             books.control += 1;
@@ -138,13 +163,14 @@ impl Engine {
         if next.catalog.schema().buses != self.catalog.schema().buses {
             return Err(SwapError::Buses);
         }
-        let kinds = [next.samples(), next.spans(), next.logs()];
+        let kinds = [next.samples(), next.frames(), next.spans(), next.logs()];
         if kinds.iter().any(|books| books.taken > 0) || next.buses.iter().any(|books| books.taken() > 0) {
             return Err(SwapError::Used);
         }
         self.finish(now, perform);
         next.buses.clone_from(&self.buses);
         next.collector.sample_books = self.collector.sample_books;
+        next.collector.frame_books = self.collector.frame_books;
         next.collector.span_books = self.collector.span_books;
         next.collector.log_books = self.collector.log_books;
         next.collector.clock_books = self.collector.clock_books;
@@ -176,6 +202,11 @@ impl Engine {
     /// What became of the samples.
     pub const fn samples(&self) -> RecordBooks {
         self.collector.sample_books
+    }
+
+    /// What became of the frames that are kept raw.
+    pub const fn frames(&self) -> RecordBooks {
+        self.collector.frame_books
     }
 
     /// What became of the spans.

@@ -39,6 +39,30 @@ fn a_warm_engine_allocates_per_block_and_not_per_frame() {
     assert_eq!(change.allocations, sealed, "{change:?}");
     observing_allocates_nothing();
     tracing_allocates_nothing();
+    keeping_frames_allocates_per_block();
+}
+
+/// Not a test of its own, as below.
+fn keeping_frames_allocates_per_block() {
+    let mut engine = car::engine(100_000);
+    engine.keep_raw([ecu_core::RawFrames::All]);
+    let drive = |engine: &mut ecu_core::Engine, blocks: &mut usize| {
+        for ms in 0..20_000_i64 {
+            let now = BootNanos(ms * 1_000_000);
+            let id = CanId::Standard(0x400 + ms as u16 % 50);
+            let frame = Frame::classic(id, &ms.to_le_bytes()[..usize::from(ms % 9 > 0) * 8]).unwrap();
+            engine.frame(&car::record(frame, now.0), now, &mut |_| *blocks += 1);
+            engine.tick(now, &mut |_| *blocks += 1);
+        }
+        engine.finish(BootNanos(20_000_000_000), &mut |_| *blocks += 1);
+    };
+    drive(&mut engine, &mut 0);
+    let (region, mut blocks) = (Region::new(ALLOCATOR), 0);
+    drive(&mut engine, &mut blocks);
+    let change = region.change();
+    assert!(blocks >= 5, "{blocks} blocks");
+    // The bytes of a block leave the engine.
+    assert_eq!((change.allocations, change.reallocations), (blocks, 0), "{change:?}");
 }
 
 /// Not a test of its own: the allocator counts those of all threads.

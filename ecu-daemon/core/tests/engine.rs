@@ -226,3 +226,21 @@ fn a_frame_of_a_bus_without_messages_is_unmatched() {
     engine.frame(&record(Frame::classic(SPEED, &[0; 4]).unwrap(), 0), BootNanos(0), &mut |_| {});
     assert_eq!(engine.buses()[0].unmatched, 1);
 }
+
+#[test]
+fn a_message_may_have_a_time_resolution_of_its_own() {
+    let mut engine = engine(100_000);
+    engine.keep_steps([&[Some(10 * MS)][..]]);
+    let mut blocks = Vec::new();
+    for i in 0..5_i64 {
+        for frame in [Frame::classic(SPEED, &[1, 0, 7, 0]).unwrap(), traced(1, 1)] {
+            engine.frame(&record(frame, i * 7 * MS + 1_999), BootNanos(i), &mut step(&mut blocks));
+        }
+    }
+    engine.finish(BootNanos(0), &mut step(&mut blocks));
+    let (_, Records::Samples(samples)) = open(blocks[0].bytes()).unwrap() else { panic!("no samples") };
+    let times =
+        |message: usize| &samples.groups.iter().find(|group| group.message == message).unwrap().times_ns;
+    assert_eq!(times(0), &[0, 0, 10 * MS, 20 * MS, 20 * MS]);
+    assert_eq!(times(1), &[0, 7, 14, 21, 28].map(|ms| ms * MS + 1_000), "a microsecond, as others");
+}

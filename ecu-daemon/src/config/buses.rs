@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 
 use can_decode::isotp::{Channel, Channels};
 use can_decode::{Database, DecodeTable, Matching, dbc};
+use ecu_core::RawFrames;
 use toml::Spanned;
 
-use super::{Check, Observe, Problem, raw};
+use super::{Check, Observe, Problem, Steps, raw};
 
 /// One bus.
 #[derive(Debug)]
@@ -23,6 +24,10 @@ pub struct Bus {
     pub observe: Observe,
     /// Which of its identifiers carry diagnostic messages; `None` where they are not followed.
     pub diagnostics: Option<Channels>,
+    /// Which of its frames are kept as they were.
+    pub raw: RawFrames,
+    /// How finely the times of its samples are kept.
+    pub steps: Steps,
 }
 
 /// Where frames come from.
@@ -75,9 +80,10 @@ impl Check<'_> {
     }
 
     fn bus(&mut self, span: &Range<usize>, raw: raw::Bus) -> Bus {
-        let raw::Bus { kind, name, interface, fd, file, speed, dbc, matching, observe, diagnostics, e2e } =
-            raw;
+        let raw::Bus { kind, name, interface, fd, file, speed, dbc, matching, .. } = raw;
+        let raw::Bus { observe, diagnostics, e2e, raw, resolution, .. } = raw;
         let table = self.table(&dbc, matching);
+        let steps = self.steps(resolution, &table);
         let observe = self.observe(observe, e2e, &table);
         let diagnostics = diagnostics.and_then(|raw| self.diagnostics(raw));
         let (plain, source) = match kind {
@@ -98,7 +104,12 @@ impl Check<'_> {
                 (plain, Source::Replay { file, interface, pace })
             }
         };
-        Bus { name: name.unwrap_or(plain), source, table, observe, diagnostics }
+        let raw = match raw {
+            raw::RawFrames::None => RawFrames::None,
+            raw::RawFrames::Undecoded => RawFrames::Undecoded,
+            raw::RawFrames::All => RawFrames::All,
+        };
+        Bus { name: name.unwrap_or(plain), source, table, observe, diagnostics, raw, steps }
     }
 
     /// A key that only the other kind of bus has.

@@ -1,9 +1,11 @@
 //! The configuration: TOML to checked types, in two steps, with `file:line` for whatever is wrong.
 
 mod buses;
+mod dictionaries;
 mod observe;
 mod problem;
 mod raw;
+mod resolution;
 mod store;
 mod time;
 mod units;
@@ -15,6 +17,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use ::store::block::{Dictionary, Kind};
 use toml::Spanned;
 use uplink::mqtt::{Credentials, Link};
 use uplink::topic::{Prefix, VehicleId};
@@ -24,6 +27,7 @@ use crate::control;
 pub use buses::{Bus, Pace, Source, read_table};
 pub use observe::Observe;
 pub use problem::{Grade, Problem};
+pub use resolution::Steps;
 pub use store::{Preserve, Store, WriteBudget};
 pub use time::{SyncBy, Thermometer, Time};
 
@@ -45,6 +49,8 @@ pub struct Config {
     pub store: Store,
     /// How blocks are made.
     pub blocks: Blocks,
+    /// What small blocks of a kind are compressed with.
+    pub dictionaries: Vec<(Kind, Dictionary)>,
     /// The broker; without one, blocks stay in the ring.
     pub uplink: Option<Uplink>,
     /// Where /metrics and /healthz are served.
@@ -143,7 +149,7 @@ struct Check<'a> {
 }
 
 impl Check<'_> {
-    fn config(&mut self, raw: raw::Raw) -> Config {
+    fn config(&mut self, mut raw: raw::Raw) -> Config {
         let id = raw.vehicle.id;
         let vehicle = self.name(id, "ecu", VehicleId::new);
         let uplink = raw.uplink.and_then(|uplink| self.uplink(uplink, &vehicle));
@@ -151,6 +157,7 @@ impl Check<'_> {
             file: None,
             buses: self.buses(raw.bus),
             store: self.store(raw.store),
+            dictionaries: self.dictionaries(std::mem::take(&mut raw.blocks.dictionaries)),
             blocks: self.blocks(raw.blocks),
             uplink,
             http: self.listen(raw.http),

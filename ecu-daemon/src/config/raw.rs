@@ -92,6 +92,18 @@ pub(super) struct Blocks {
     pub(super) samples_max: Option<Spanned<u32>>,
     pub(super) resolution: Option<Spanned<Duration>>,
     pub(super) zstd_level: Option<Spanned<i32>>,
+    pub(super) dictionaries: Dictionaries,
+}
+
+/// A file for each kind of records.
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Dictionaries {
+    pub(super) samples: Option<Spanned<PathBuf>>,
+    pub(super) spans: Option<Spanned<PathBuf>>,
+    pub(super) logs: Option<Spanned<PathBuf>>,
+    pub(super) histograms: Option<Spanned<PathBuf>>,
+    pub(super) frames: Option<Spanned<PathBuf>>,
 }
 
 #[derive(Deserialize)]
@@ -184,6 +196,27 @@ pub(super) struct Bus {
     pub(super) diagnostics: Option<Spanned<Diagnostics>>,
     #[serde(default)]
     pub(super) e2e: Vec<Spanned<E2e>>,
+    #[serde(default)]
+    pub(super) raw: RawFrames,
+    #[serde(default)]
+    pub(super) resolution: Vec<Spanned<Resolution>>,
+}
+
+/// Of the messages that a pattern names.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Resolution {
+    pub(super) message: String,
+    pub(super) step: Spanned<Duration>,
+}
+
+#[derive(Deserialize, Clone, Copy, Default)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum RawFrames {
+    #[default]
+    None,
+    Undecoded,
+    All,
 }
 
 #[derive(Deserialize, Clone, Copy, PartialEq, Eq)]

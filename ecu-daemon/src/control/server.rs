@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use store::block::{BlockHeader, SchemaHash};
+use store::block::{BlockHeader, DictionaryHash, SchemaHash};
 use store::ring::{RingError, Selection};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
@@ -113,7 +113,12 @@ async fn serve(stream: &mut UnixStream, inbox: &Inbox, (device, inode): (u64, u6
             return send(stream, &mut out).await;
         }
     };
-    let mut answer = Answer { inbox, selection: question.into(), known: BTreeSet::new() };
+    let mut answer = Answer {
+        inbox,
+        selection: question.into(),
+        known: BTreeSet::new(),
+        known_dictionaries: BTreeSet::from([DictionaryHash::default()]),
+    };
     let mut after = i64::MIN;
     loop {
         match answer.page(after, &mut out).await {
@@ -168,6 +173,8 @@ struct Answer<'a> {
     selection: Selection,
     /// Schemas that the asker has.
     known: BTreeSet<SchemaHash>,
+    /// Dictionaries that the asker has, and the name that stands for none.
+    known_dictionaries: BTreeSet<DictionaryHash>,
 }
 
 impl Answer<'_> {
@@ -177,11 +184,19 @@ impl Answer<'_> {
         let page = self.ask(|reply| Request::Page(selection, after, PAGE_BYTES, reply)).await?;
         for block in page.blocks {
             // What is no block is handed on as it is: who opens it says what is wrong.
-            if let Ok((header, _)) = BlockHeader::read(&block.bytes)
+            let header = BlockHeader::read(&block.bytes).map(|(header, _)| header);
+            if let Ok(header) = &header
+                && self.known_dictionaries.insert(header.dictionary)
+                && let Some(dictionary) =
+                    self.ask(|reply| Request::DictionaryBlock(header.dictionary, reply)).await?
+            {
+                Frame::Named(dictionary).write(out);
+            }
+            if let Ok(header) = header
                 && self.known.insert(header.schema)
                 && let Some(schema) = self.ask(|reply| Request::SchemaBlock(header.schema, reply)).await?
             {
-                Frame::Schema(schema).write(out);
+                Frame::Named(schema).write(out);
             }
             Frame::Block(block).write(out);
         }

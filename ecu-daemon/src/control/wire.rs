@@ -6,7 +6,7 @@
 //! | letter | bytes | |
 //! |---|---|---|
 //! | `R` | device and inode of the ring's file, u64 each, little-endian | first, so that the asker knows which ring it is |
-//! | `S` | a schema's block | before the first block that refers to it |
+//! | `S` | a schema's or a dictionary's block | before the first block that refers to it |
 //! | `B` | row (i64, little-endian) and block | oldest first |
 //! | `E` | nothing | the end: that was all |
 //! | `X` | UTF-8 | what went wrong; nothing follows |
@@ -48,6 +48,7 @@ pub enum Records {
     Spans,
     Logs,
     Clocks,
+    Frames,
 }
 
 const fn earliest() -> i64 {
@@ -65,6 +66,7 @@ impl From<Question> for Selection {
             Records::Spans => Kind::Spans,
             Records::Logs => Kind::Logs,
             Records::Clocks => Kind::ClockMap,
+            Records::Frames => Kind::Frames,
         };
         Self { kind, first_ns: question.from_ns, last_ns: question.to_ns }
     }
@@ -74,8 +76,8 @@ impl From<Question> for Selection {
 pub enum Frame {
     /// Device and inode of the ring's file.
     Ring(u64, u64),
-    /// A schema's block, not yet checked.
-    Schema(Vec<u8>),
+    /// A schema's or a dictionary's block, not yet checked.
+    Named(Vec<u8>),
     /// A block.
     Block(StoredBlock),
     /// The end.
@@ -94,7 +96,7 @@ impl Frame {
         };
         match self {
             Self::Ring(device, inode) => put(b'R', [&device.to_le_bytes(), &inode.to_le_bytes()]),
-            Self::Schema(bytes) => put(b'S', [bytes, &[]]),
+            Self::Named(bytes) => put(b'S', [bytes, &[]]),
             Self::Block(block) => put(b'B', [&block.id.to_le_bytes(), &block.bytes]),
             Self::End => put(b'E', [&[], &[]]),
             Self::Failed(text) => put(b'X', [text.as_bytes(), &[]]),
@@ -123,7 +125,7 @@ impl Frame {
                     rest.try_into().map_err(|_| invalid("a ring's name of the wrong length".to_owned()))?;
                 Ok(Self::Ring(u64::from_le_bytes(*device), u64::from_le_bytes(inode)))
             }
-            (b'S', _) => Ok(Self::Schema(bytes)),
+            (b'S', _) => Ok(Self::Named(bytes)),
             (b'B', Some((row, rest))) => {
                 Ok(Self::Block(StoredBlock { id: i64::from_le_bytes(*row), bytes: rest.to_vec() }))
             }
@@ -143,7 +145,7 @@ mod tests {
         let block = StoredBlock { id: -7, bytes: vec![1, 2, 3] };
         let frames = [
             Frame::Ring(1, 2),
-            Frame::Schema(vec![9]),
+            Frame::Named(vec![9]),
             Frame::Block(block),
             Frame::Failed("no".into()),
             Frame::End,
@@ -152,7 +154,7 @@ mod tests {
         frames.iter().for_each(|frame| frame.write(&mut bytes));
         let mut input = bytes.as_slice();
         assert!(matches!(Frame::read(&mut input), Ok(Frame::Ring(1, 2))));
-        assert!(matches!(Frame::read(&mut input), Ok(Frame::Schema(bytes)) if bytes == [9]));
+        assert!(matches!(Frame::read(&mut input), Ok(Frame::Named(bytes)) if bytes == [9]));
         let read = Frame::read(&mut input);
         assert!(matches!(read, Ok(Frame::Block(StoredBlock { id: -7, bytes })) if bytes == [1, 2, 3]));
         assert!(matches!(Frame::read(&mut input), Ok(Frame::Failed(text)) if text == "no"));
@@ -173,7 +175,7 @@ mod tests {
     fn a_question_is_a_line_of_json() {
         let question: Question = serde_json::from_str(r#"{"read":"spans","to_ns":5}"#).unwrap();
         assert_eq!(question, Question { read: Records::Spans, from_ns: i64::MIN, to_ns: 5 });
-        assert!(serde_json::from_str::<Question>(r#"{"read":"frames"}"#).is_err());
+        assert!(serde_json::from_str::<Question>(r#"{"read":"schemas"}"#).is_err());
         assert!(serde_json::from_str::<Question>(r#"{"read":"logs","write":1}"#).is_err());
     }
 }

@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 
 use can_decode::dbc;
 use can_decode::{DecodeTable, Matching};
+use ecu_core::RawFrames;
 use ecu_gateway::{Counters, Gateway, Options};
 use lexopt::prelude::*;
 use uplink::mqtt::Link;
@@ -152,7 +153,16 @@ fn config(broker: &str, folder: &Path) -> Config {
             };
             let (table, _) = DecodeTable::compile(&[database], Matching::Auto);
             let observe = Observe::of(&table);
-            Bus { name: (*name).to_owned(), source: Source::Drive, table, observe, diagnostics: None }
+            let (raw, steps) = (RawFrames::None, Vec::new());
+            Bus {
+                name: (*name).to_owned(),
+                source: Source::Drive,
+                table,
+                observe,
+                diagnostics: None,
+                raw,
+                steps,
+            }
         })
         .collect();
     config

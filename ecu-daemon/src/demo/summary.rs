@@ -12,7 +12,7 @@ use crate::telemetry::resident_bytes;
 
 /// Records that the gateway has put out, each once.
 pub(super) fn arrived(counters: &Counters) -> u64 {
-    counters.samples.get() + counters.spans.get() + counters.logs.get()
+    counters.samples.get() + counters.spans.get() + counters.logs.get() + counters.frames.get()
 }
 
 pub(super) struct Summary {

@@ -2,12 +2,14 @@
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use can_decode::e2e::{Config, DataIdMode, Profile, Protection};
 use can_decode::{Matching, Message};
+use ecu_core::RawFrames;
 
 use crate::cli::{Failure, exit};
-use crate::config::{Grade, Observe, Problem, read_table};
+use crate::config::{Bus, Grade, Observe, Problem, read_table};
 
 /// Checks `files` and prints what it finds.
 ///
@@ -55,7 +57,8 @@ fn look(file: &Path) -> (Vec<Problem>, Vec<String>, String) {
                     protected.map(|(message, how)| format!("{}: {}", bus.name, describe(message, &how)))
                 });
                 let summary = format!("{} buses, {messages} messages", config.buses.len());
-                (problems, protected.collect(), summary)
+                let resolved = config.buses.iter().flat_map(resolutions);
+                (problems, protected.chain(resolved).collect(), summary)
             }
             Err(fatal) => (fatal, Vec::new(), String::new()),
         }
@@ -63,6 +66,22 @@ fn look(file: &Path) -> (Vec<Problem>, Vec<String>, String) {
         let text = "cannot tell what this is; a configuration ends in .toml, a signal database in .dbc";
         (vec![Problem::error(file.display().to_string(), None, text)], Vec::new(), String::new())
     }
+}
+
+/// What a bus keeps in steps of its own, or raw, a line each.
+fn resolutions(bus: &Bus) -> Vec<String> {
+    let own = bus.table.messages().iter().zip(&bus.steps);
+    let mut lines: Vec<_> = own
+        .filter_map(|(message, step)| {
+            let step = Duration::from_nanos(u64::try_from((*step)?).ok()?);
+            let name = message.long_name.as_ref().unwrap_or(&message.name);
+            Some(format!("{}: resolution: {} {name}: times in steps of {step:?}", bus.name, message.id))
+        })
+        .collect();
+    if bus.raw != RawFrames::None {
+        lines.push(format!("{}: raw: {} frames are kept as they are", bus.name, bus.raw.name()));
+    }
+    lines
 }
 
 /// How a message is protected, in one line.

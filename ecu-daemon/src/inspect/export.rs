@@ -1,5 +1,6 @@
-//! `ecu-daemon export`: signals of a ring in the files that other tools read.
+//! `ecu-daemon export`: signals and raw frames of a ring in the files that other tools read.
 
+mod candump;
 mod mf4;
 mod mf4_block;
 
@@ -20,6 +21,7 @@ use mf4::Mf4;
 
 #[derive(Clone, Copy)]
 enum Format {
+    Candump,
     Csv,
     Mf4,
 }
@@ -54,6 +56,7 @@ pub fn command(mut arguments: lexopt::Parser) -> Result<(), Failure> {
     let file = File::create(&part).map_err(|error| failed(&error))?;
     let out = BufWriter::with_capacity(256 << 10, file);
     let written = match format {
+        Format::Candump => candump::export(&source, &filter, out),
         Format::Csv => csv(&source, filter, out),
         Format::Mf4 => mf4(&source, &filter, out),
     };
@@ -73,9 +76,10 @@ pub fn command(mut arguments: lexopt::Parser) -> Result<(), Failure> {
 
 fn parse_format(text: &str) -> Result<Format, Failure> {
     match text {
+        "candump" => Ok(Format::Candump),
         "csv" => Ok(Format::Csv),
         "mf4" => Ok(Format::Mf4),
-        _ => Err(Failure::new(exit::USAGE, format!("--format {text:?} is not csv or mf4"))),
+        _ => Err(Failure::new(exit::USAGE, format!("--format {text:?} is not candump, csv or mf4"))),
     }
 }
 

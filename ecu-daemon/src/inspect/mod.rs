@@ -4,7 +4,6 @@ pub mod check;
 pub mod decode;
 mod diagnostics;
 pub mod export;
-mod glob;
 pub mod query;
 mod render;
 pub mod source;

@@ -6,13 +6,14 @@ mod rows;
 use std::io::{self, BufWriter, Write};
 use std::rc::Rc;
 
+use can_decode::FrameFlags;
 use ecu_core::clock::{RecordTime, Worth};
 use lexopt::ValueExt;
 use lexopt::prelude::{Long, Short, Value};
 
-use super::render::hex;
+use super::render::{frame_kind, hex};
 use super::source::{Place, Source};
-use super::walk::{Record, Walk};
+use super::walk::{Frame, Record, Walk};
 use crate::cli::{Failure, exit};
 pub(super) use question::parse_time;
 pub use question::{Format, Question, What};
@@ -129,6 +130,25 @@ fn fields(record: &Record<'_>) -> Vec<Field> {
             by(&span.time),
             error(&span.time),
         ],
+        Record::Frame(Frame { bus, raw, time }) => {
+            let frame = &raw.frame;
+            let flags = [(FrameFlags::BRS, "BRS"), (FrameFlags::ESI, "ESI")];
+            let flags = flags.iter().filter(|(flag, _)| frame.flags().contains(*flag)).map(|(_, name)| *name);
+            let flags = flags.collect::<Vec<_>>().join(" ");
+            vec![
+                Field::Time(time.utc_ns),
+                text(bus),
+                Field::Text(frame.id().to_string()),
+                text(frame_kind(frame)),
+                if flags.is_empty() { Field::Absent } else { Field::Text(flags) },
+                Field::Integer(frame.len() as i64),
+                Field::Text(hex(frame.data())),
+                text(raw.clock.name()),
+                basis(time),
+                by(time),
+                error(time),
+            ]
+        }
         Record::Log(log, time) => vec![
             Field::Time(time.utc_ns),
             text(log.severity.name()),

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use can_decode::{Raw, Signal, ValueKind};
+use can_decode::{Frame, FrameFlags, Raw, Signal, ValueKind};
 
 /// A JSON string.
 pub(super) fn json_text(out: &mut impl Write, text: &str) -> io::Result<()> {
@@ -38,6 +38,19 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
         let _ = write!(text, "{byte:02x}");
         text
     })
+}
+
+/// What kind of frame it is.
+pub(super) const fn frame_kind(frame: &Frame) -> &'static str {
+    if frame.flags().contains(FrameFlags::ERROR) {
+        "error"
+    } else if frame.flags().contains(FrameFlags::REMOTE) {
+        "remote"
+    } else if frame.is_fd() {
+        "fd"
+    } else {
+        "classic"
+    }
 }
 
 /// `"NAME":{"raw":…,"value":…,"unit":…,"label":…}` of a signal.

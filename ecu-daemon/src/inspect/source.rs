@@ -7,7 +7,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use store::block::{self, BlockHeader, Kind, Records, Schema, SchemaHash};
+use store::block::{self, BlockHeader, Dictionaries, Kind, Records, Schema, SchemaHash};
 use store::ring::{RingError, RingReader, Selection, StoredBlock};
 
 use super::times::Times;
@@ -28,11 +28,12 @@ pub struct Place {
     pub control: Option<PathBuf>,
 }
 
-/// A ring to read. Schemas are read once.
+/// A ring to read. Schemas and dictionaries are read once.
 pub(super) struct Source {
     from: From,
     schemas: RefCell<BTreeMap<SchemaHash, Option<Rc<Schema>>>>,
     times: OnceCell<Rc<Times>>,
+    dictionaries: RefCell<Dictionaries>,
 }
 
 enum From {
@@ -59,7 +60,13 @@ impl Place {
                 Err(error) => return Err(refused(&error)),
             },
         };
-        Ok(Rc::new(Source { from, schemas: RefCell::default(), times: OnceCell::new() }))
+        let dictionaries = match &from {
+            From::File(reader) => reader.dictionaries().map_err(|error| refused(&error))?,
+            // The service sends them before the blocks that need them.
+            From::Live(_) => Dictionaries::default(),
+        };
+        let dictionaries = RefCell::new(dictionaries);
+        Ok(Rc::new(Source { from, schemas: RefCell::default(), times: OnceCell::new(), dictionaries }))
     }
 
     /// Takes an option of the command line; false when it is another one.
@@ -131,9 +138,15 @@ impl Source {
         schema.ok_or_else(|| format!("its schema {hash} is not in the ring"))
     }
 
-    fn keep_schema(&self, bytes: &[u8]) {
-        if let Ok((_, Records::Schema(hash, schema))) = block::open(bytes) {
-            self.schemas.borrow_mut().insert(hash, Some(Rc::new(schema)));
+    /// Keeps a schema or a dictionary.
+    fn keep(&self, bytes: &[u8]) {
+        match block::open(bytes) {
+            Ok((_, Records::Schema(hash, schema))) => {
+                self.schemas.borrow_mut().insert(hash, Some(Rc::new(schema)));
+            }
+            Ok((_, Records::Dictionary(dictionary))) => self.dictionaries.borrow_mut().insert(dictionary),
+            // What does not open is missed by the block that names it.
+            _ => {}
         }
     }
 }
@@ -182,7 +195,7 @@ impl Blocks {
             (State::Answer(answer), _) => loop {
                 match answer.next_frame()? {
                     Frame::Block(block) => return Ok(Some(block)),
-                    Frame::Schema(bytes) => self.source.keep_schema(&bytes),
+                    Frame::Named(bytes) => self.source.keep(&bytes),
                     Frame::End => return Ok(None),
                     Frame::Ring(..) | Frame::Failed(_) => {
                         return Err(io::Error::new(io::ErrorKind::InvalidData, "an answer of two rings"));
@@ -200,8 +213,9 @@ fn question(selection: &Selection) -> io::Result<wire::Question> {
         Kind::Spans => wire::Records::Spans,
         Kind::Logs => wire::Records::Logs,
         Kind::ClockMap => wire::Records::Clocks,
+        Kind::Frames => wire::Records::Frames,
         Kind::Schema | Kind::Dictionary | Kind::Histograms => {
-            return Err(io::Error::other("only samples, spans, logs and clock maps can be asked for"));
+            return Err(io::Error::other("only samples, spans, logs, frames and clock maps can be asked for"));
         }
     };
     Ok(wire::Question { read, from_ns: selection.first_ns, to_ns: selection.last_ns })
@@ -212,7 +226,8 @@ pub(super) fn open(
     source: &Source,
     stored: &StoredBlock,
 ) -> Result<(BlockHeader, Records, Rc<Schema>), String> {
-    let (header, records) = block::open(&stored.bytes).map_err(|error| error.to_string())?;
+    let opened = block::open_with(&stored.bytes, &source.dictionaries.borrow());
+    let (header, records) = opened.map_err(|error| error.to_string())?;
     // Logs refer to no names of a DBC file.
     let schema =
         if matches!(records, Records::Logs(_)) { Rc::default() } else { source.schema(header.schema)? };

@@ -5,21 +5,21 @@ use std::rc::Rc;
 use ecu_core::clock::RecordTime;
 use lexopt::ValueExt;
 use store::block::{
-    BlockHeader, ClockSource, Kind, LogRecord, MessageSchema, Records, Schema, SignalSchema, SpanRecord,
-    span_id,
+    BlockHeader, ClockSource, Kind, LogRecord, MessageSchema, RawFrame, Records, Schema, SignalSchema,
+    SpanRecord, span_id,
 };
 use store::ring::Selection;
 
-use super::glob;
 use super::query::parse_time;
 use super::source::{Blocks, Source, open};
 use super::times::Times;
 use crate::cli::{Failure, exit};
+use crate::glob;
 
 /// What of a ring is wanted.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Filter {
-    /// `MESSAGE.SIGNAL`, a message, a signal, or a log's service, with `*` and `?`.
+    /// `MESSAGE.SIGNAL`, a message, a signal, a log's service, or a raw frame's identifier, with `*` and `?`.
     pub name: Option<String>,
     /// A bus.
     pub bus: Option<String>,
@@ -78,6 +78,14 @@ pub(super) enum Record<'a> {
     Sample(Sample<'a>),
     Span(Span<'a>),
     Log(&'a LogRecord, RecordTime),
+    Frame(Frame<'a>),
+}
+
+/// A frame as it was on the bus.
+pub(super) struct Frame<'a> {
+    pub(super) bus: &'a str,
+    pub(super) time: RecordTime,
+    pub(super) raw: RawFrame,
 }
 
 /// A sample of a signal.
@@ -183,6 +191,7 @@ impl Open {
         let count = match &self.records {
             Records::Spans(spans) => spans.len(),
             Records::Logs(logs) => logs.len(),
+            Records::Frames(frames) => frames.len(),
             _ => 0,
         };
         while self.at.next < count {
@@ -256,6 +265,12 @@ impl Open {
                 let log = logs.get(index)?;
                 Some(Record::Log(log, times.of(header, log.clock, log.time_ns, 0)))
             }
+            Records::Frames(frames) => {
+                let raw = frames.get(index)?;
+                let bus = self.schema.buses.get(usize::from(raw.bus))?;
+                let time = times.of(header, raw.clock, raw.time_ns, 0);
+                Some(Record::Frame(Frame { bus, time, raw }))
+            }
             _ => None,
         }
     }
@@ -281,6 +296,7 @@ impl Record<'_> {
             Self::Sample(sample) => &sample.time,
             Self::Span(span) => &span.time,
             Self::Log(_, time) => time,
+            Self::Frame(frame) => &frame.time,
         }
     }
 
@@ -291,6 +307,11 @@ impl Record<'_> {
                 filter.wants(span.time.utc_ns)
                     && filter.on_bus(span.bus)
                     && filter.named([&span.message.name])
+            }
+            Self::Frame(frame) => {
+                filter.wants(frame.time.utc_ns)
+                    && filter.on_bus(frame.bus)
+                    && (filter.name.is_none() || filter.named([&frame.raw.frame.id().to_string()]))
             }
             Self::Log(log, time) => filter.wants(time.utc_ns) && filter.named([&log.service]),
         }

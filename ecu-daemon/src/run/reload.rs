@@ -17,13 +17,13 @@ use std::sync::mpsc::SyncSender;
 
 use ecu_core::engine::SwapError;
 use ecu_core::{Catalog, Engine};
-use store::block::{BootId, SchemaHash, SealedBlock, Sealer};
+use store::block::{BootId, Dictionary, Kind, SchemaHash, SealedBlock};
 use store::ring::RingError;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{oneshot, watch};
 use tracing::{debug, error, info, warn};
 
-use super::schemas::{Schemas, message_names, schema_block};
+use super::schemas::{Schemas, message_names, schema_block, sealer};
 use crate::clock;
 use crate::config::{Blocks, Bus, Config, Grade, Problem};
 use crate::engine_thread::Swap;
@@ -41,6 +41,7 @@ struct Running {
     file: Option<PathBuf>,
     boot: BootId,
     blocks: Blocks,
+    dictionaries: Vec<(Kind, Dictionary)>,
     buses: Vec<String>,
     /// Keys and what they stand at.
     fixed: Vec<(&'static str, String)>,
@@ -98,6 +99,7 @@ impl Running {
             file: config.file.clone(),
             boot,
             blocks: config.blocks,
+            dictionaries: config.dictionaries.clone(),
             buses: config.buses.iter().map(bus).collect(),
             fixed: fixed(config),
         }
@@ -122,6 +124,8 @@ impl Running {
         let unchanged = changed.filter(|(now, before)| now != *before).map(|((key, _), _)| key).collect();
         let by_message = config.buses.iter().map(|bus| bus.observe.by_message).collect();
         let observers: Vec<_> = config.buses.iter().map(|bus| bus.observe.observer()).collect();
+        let raw: Vec<_> = config.buses.iter().map(|bus| bus.raw).collect();
+        let steps: Vec<_> = config.buses.iter().map(|bus| bus.steps.clone()).collect();
         let tables = config.buses.into_iter().map(|bus| (bus.name, bus.table));
         let catalog = Catalog::new(tables).map_err(|error| other(error.to_string()))?;
         let zstd = |error| other(format!("zstd: {error}; try again"));
@@ -129,8 +133,10 @@ impl Running {
             (message_names(&catalog), (catalog.hash(), schema_block(&catalog).map_err(zstd)?));
         // A run of its own: the engine's numbers of blocks begin at 0 again.
         let run = clock::boot().0 as u64 / 1_000;
-        let sealer = Sealer::new(self.boot, run, self.blocks.zstd_level).map_err(zstd)?;
-        let engine = Engine::new(catalog, observers, sealer, self.blocks.limits);
+        let sealer = sealer(self.boot, run, self.blocks.zstd_level, &self.dictionaries).map_err(zstd)?;
+        let mut engine = Engine::new(catalog, observers, sealer, self.blocks.limits);
+        engine.keep_raw(raw);
+        engine.keep_steps(steps.iter().map(|steps| &steps[..]));
         Ok(Fresh { engine, by_message, names, schema, problems, unchanged })
     }
 }
@@ -145,7 +151,7 @@ fn fixed(config: &Config) -> Vec<(&'static str, String)> {
     vec![
         ("[vehicle]", format!("{:?}", config.vehicle)),
         ("[store]", format!("{:?}", config.store)),
-        ("[blocks]", format!("{:?}", config.blocks)),
+        ("[blocks]", format!("{:?} {:?}", config.blocks, config.dictionaries)),
         ("[uplink]", format!("{:?}", config.uplink)),
         ("[http]", format!("{:?}", config.http)),
         ("[logs]", format!("{:?}", config.log_socket)),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use ecu_core::Catalog;
 use ecu_core::catalog::BusTable;
-use store::block::{Body, BootId, Class, Kind, SchemaHash, SealedBlock, Sealer};
+use store::block::{Body, BootId, Class, Dictionary, DictionaryHash, Kind, SchemaHash, SealedBlock, Sealer};
 
 use crate::status::Names;
 
@@ -52,6 +52,45 @@ pub(super) fn schema_block(catalog: &Catalog) -> io::Result<SealedBlock> {
         span_ns: (0, 0),
         sealed_boot_ns: 0,
     })
+}
+
+/// Each dictionary as a block, the same bytes for a whole fleet.
+pub(super) fn dictionary_blocks(
+    dictionaries: &[(Kind, Dictionary)],
+) -> io::Result<Vec<(DictionaryHash, SealedBlock)>> {
+    let mut blocks: Vec<(DictionaryHash, SealedBlock)> = Vec::new();
+    for (_, dictionary) in dictionaries {
+        // One may serve several kinds.
+        if blocks.iter().any(|(known, _)| *known == dictionary.hash()) {
+            continue;
+        }
+        let mut sealer = Sealer::new(BootId::default(), 0, 19)?;
+        sealer.body.extend_from_slice(dictionary.bytes());
+        let block = sealer.seal(Body {
+            kind: Kind::Dictionary,
+            class: Class::Critical,
+            schema: SchemaHash::default(),
+            count: 1,
+            span_ns: (0, 0),
+            sealed_boot_ns: 0,
+        })?;
+        blocks.push((dictionary.hash(), block));
+    }
+    Ok(blocks)
+}
+
+/// Numbers the blocks of a run, and compresses them as configured.
+pub(super) fn sealer(
+    boot: BootId,
+    run: u64,
+    zstd_level: i32,
+    dictionaries: &[(Kind, Dictionary)],
+) -> io::Result<Sealer> {
+    let mut sealer = Sealer::new(boot, run, zstd_level)?;
+    for (kind, dictionary) in dictionaries {
+        sealer.set_dictionary(*kind, Some(dictionary))?;
+    }
+    Ok(sealer)
 }
 
 /// By bus, the names of its messages.

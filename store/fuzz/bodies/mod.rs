@@ -2,10 +2,11 @@
 #![allow(dead_code, reason = "no target runs all of it")]
 #![allow(unreachable_pub, reason = "a module of tests")]
 
+use can_decode::{CanId, Frame, FrameFlags};
 use store::block::{
-    BlockHeader, Body, BootId, Class, ClockMap, ClockSource, Dictionaries, HistogramsBuilder, Kind,
-    LogsBuilder, Records, Samples, SamplesBuilder, Schema, SchemaHash, Sealer, SpansBuilder, open, open_with,
-    read_histograms, read_logs, read_samples, read_spans,
+    BlockHeader, Body, BootId, Class, ClockMap, ClockSource, Dictionaries, FramesBuilder, HistogramsBuilder,
+    Kind, LogsBuilder, RawFrame, Records, Samples, SamplesBuilder, Schema, SchemaHash, Sealer, SpansBuilder,
+    open, open_with, read_frames, read_histograms, read_logs, read_samples, read_spans,
 };
 
 /// A block as it comes from the card or the link.
@@ -24,6 +25,7 @@ fn count(header: &BlockHeader, records: &Records) -> usize {
         Records::Histograms(histograms) => histograms.len(),
         Records::ClockMap(map) => map.segments.len(),
         Records::Dictionary(_) => header.count as usize,
+        Records::Frames(frames) => frames.iter().count(),
     }
 }
 
@@ -36,7 +38,7 @@ fn samples_in(samples: &Samples) -> usize {
 pub fn body(bytes: &[u8]) {
     let Some((&kind, body)) = bytes.split_first() else { return };
     let mut again = Vec::new();
-    match kind % 7 {
+    match kind % 8 {
         0 | 1 => {
             let Some((count, body)) = body.split_first_chunk::<3>() else { return };
             let count = u32::from_le_bytes([count[0], count[1], count[2] & 0x0F, 0]);
@@ -84,6 +86,7 @@ pub fn body(bytes: &[u8]) {
                 assert!(read_histograms(&again).is_ok());
             }
         }
+        6 => frames_body(body),
         _ => {
             if let Ok(map) = ClockMap::read(body) {
                 map.encode(&mut again).expect("it was read");
@@ -91,6 +94,54 @@ pub fn body(bytes: &[u8]) {
             }
         }
     }
+}
+
+/// What is read is written and read again: a tick of 1 ns keeps all times.
+fn frames_body(body: &[u8]) {
+    let Some((count, body)) = body.split_first_chunk::<2>() else { return };
+    let count = u16::from_le_bytes(*count);
+    let Ok(frames) = read_frames(body, count.into()) else { return };
+    let frames: Vec<RawFrame> = frames.iter().collect();
+    assert_eq!(frames.len(), usize::from(count));
+    let (mut builder, mut again) = (FramesBuilder::new(1), Vec::new());
+    if frames.iter().all(|raw| builder.push(raw).is_ok()) {
+        builder.encode(&mut again);
+        let read = read_frames(&again, count.into()).expect("it was written");
+        assert!(read.iter().eq(frames));
+    }
+}
+
+/// Frames out of arbitrary bytes: sealed and opened they are the same.
+pub fn frames(bytes: &[u8]) {
+    let (mut builder, mut expected) = (FramesBuilder::new(1_000), Vec::new());
+    let mut time = 1_767_225_600_000_000_000_i64;
+    for row in bytes.chunks_exact(8) {
+        time += i64::from(i16::from_le_bytes([row[0], row[1]])) * 1_000;
+        let id = match u32::from(row[2] >> 4) {
+            id @ 0..8 => CanId::Standard(id as u16),
+            id => CanId::Extended(id << 20),
+        };
+        let payload = [row[3], row[4], row[5], row[6], row[7], 0, row[3], row[4]].repeat(2);
+        let frame = match row[2] & 7 {
+            0 => Frame::remote(id, row[3] % 9),
+            1 => Frame::error(id.raw(), [row[4]; 8]),
+            2 => Frame::fd(id, FrameFlags::BRS, &payload).expect("16 bytes"),
+            _ => Frame::classic(id, &payload[..usize::from(row[3] % 9)]).expect("8 bytes"),
+        };
+        let clock = ClockSource::Recorded;
+        expected.push(RawFrame { bus: u16::from(row[2] >> 3 & 1), time_ns: time, clock, frame });
+    }
+    if expected.iter().any(|raw| builder.push(raw).is_err()) {
+        return;
+    }
+    let Some(span_ns) = builder.span_ns() else { return };
+    let mut sealer = Sealer::new(BootId([1; 16]), 1, 3).expect("zstd has memory");
+    builder.encode(&mut sealer.body);
+    let (kind, class, schema) = (Kind::Frames, Class::Bulk, SchemaHash::default());
+    let body = Body { kind, class, schema, count: expected.len() as u32, span_ns, sealed_boot_ns: 0 };
+    let block = sealer.seal(body).expect("it is small");
+    let Ok((_, Records::Frames(frames))) = open(block.bytes()) else { panic!("a block of another kind") };
+    assert!(frames.iter().eq(expected));
 }
 
 /// Rows out of arbitrary bytes: sealed and opened they are the same.

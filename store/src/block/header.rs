@@ -55,6 +55,8 @@ numbered!(
         Dictionary = 6,
         /// How the clocks of the vehicle ran against each other.
         ClockMap = 7,
+        /// Frames as they were on the bus.
+        Frames = 8,
     }
 );
 
@@ -160,8 +162,8 @@ pub struct BlockHeader {
     pub last_ns: i64,
     /// `CLOCK_BOOTTIME` in nanoseconds at sealing: orders and ages blocks without any wall clock.
     pub sealed_boot_ns: i64,
-    /// Records: signal samples, spans, log records, messages of a schema, histograms, segments of a clock map; 1 for a
-    /// dictionary.
+    /// Records: signal samples, spans, log records, messages of a schema, histograms, segments of a clock map, frames; 1
+    /// for a dictionary.
     pub count: u32,
     /// The clock map of this boot that places its times, see [`super::ClockMap::id`]; 0 when there was none.
     pub clock_map: u32,

@@ -5,8 +5,10 @@
 
 mod clock_map;
 mod column;
+mod columns;
 mod compress;
 mod dictionary;
+mod frames;
 mod header;
 mod histograms;
 mod logs;
@@ -23,6 +25,7 @@ pub use clock_map::{
     Temperature, Timescale,
 };
 pub use dictionary::{Dictionaries, Dictionary};
+pub use frames::{Frames, FramesBuilder, FramesFull, RawFrame, read_frames};
 pub use header::{BlockHeader, Class, ClockSource, HEADER_LEN, Identity, Kind, VERSION};
 pub use histograms::{Buckets, HistogramRecord, HistogramsBuilder, dense_buckets, read_histograms};
 pub use logs::{LogRecord, LogsBuilder, Severity, read_logs};
@@ -55,6 +58,10 @@ pub mod limits {
     pub const CLOCK_SEGMENTS_MAX: usize = 1 << 14;
     /// Most temperatures in a block of a clock map.
     pub const CLOCK_TEMPERATURES_MAX: usize = 1024;
+    /// Most frames in a block; half as many in one that is written.
+    pub const FRAMES_MAX: usize = 1 << 17;
+    /// Most groups of like frames in a block: of one identifier, as long as length and flags are the same.
+    pub const FRAME_GROUPS_MAX: usize = 1 << 12;
     /// Longest zstd dictionary, bytes; zstd's trainer makes 112,640 at most unless told otherwise.
     pub const DICTIONARY_BYTES_MAX: usize = 128 << 10;
     /// Most dictionaries that a reader keeps.

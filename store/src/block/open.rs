@@ -2,8 +2,9 @@
 
 use super::samples::read_samples_v1;
 use super::{
-    BlockError, BlockHeader, ClockMap, Dictionaries, Dictionary, HistogramRecord, Kind, LogRecord, Samples,
-    Schema, SchemaHash, SpanRecord, read_histograms, read_logs, read_samples, read_spans,
+    BlockError, BlockHeader, ClockMap, Dictionaries, Dictionary, Frames, HistogramRecord, Kind, LogRecord,
+    Samples, Schema, SchemaHash, SpanRecord, read_frames, read_histograms, read_logs, read_samples,
+    read_spans,
 };
 
 /// The records of a block.
@@ -23,6 +24,8 @@ pub enum Records {
     ClockMap(ClockMap),
     /// A dictionary, named by [`Dictionary::hash`].
     Dictionary(Dictionary),
+    /// Frames, not decoded.
+    Frames(Frames),
 }
 
 /// Opens a block that needs no dictionary: checks, decompresses and reads its records.
@@ -89,5 +92,6 @@ fn read(header: &BlockHeader, raw: Vec<u8>) -> Result<(usize, Records), BlockErr
             let map = ClockMap::read(&raw)?;
             (map.segments.len(), Records::ClockMap(map))
         }
+        Kind::Frames => (header.count as usize, Records::Frames(read_frames(&raw, header.count)?)),
     })
 }

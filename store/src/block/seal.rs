@@ -2,8 +2,8 @@
 
 use std::io;
 
+use super::columns::area_lengths;
 use super::compress::Compressor;
-use super::samples::area_lengths;
 use super::{
     BlockError, BlockHeader, BootId, Class, Dictionary, DictionaryHash, Identity, Kind, SchemaHash, VERSION,
     limits,
@@ -139,9 +139,9 @@ impl Sealer {
             Some((_, hash, compressor)) => (*hash, compressor),
             None => (DictionaryHash::default(), &mut self.plain),
         };
-        let samples = body.kind == Kind::Samples;
-        let areas = samples.then(|| area_lengths(&self.body).ok()).flatten();
-        let compressed = compressor.compress(&self.body, samples, areas.into_iter().flatten())?;
+        let has_areas = matches!(body.kind, Kind::Samples | Kind::Frames);
+        let areas = has_areas.then(|| area_lengths(&self.body).ok()).flatten();
+        let compressed = compressor.compress(&self.body, has_areas, areas.into_iter().flatten())?;
         let header = BlockHeader {
             version: VERSION,
             kind: body.kind,

@@ -13,7 +13,7 @@ use super::salvage::{Salvage, SalvageReport};
 use super::tables::{Known, VERSION};
 use super::trouble::{Fault, Remedy, Trouble};
 use super::{Books, Retention, RunClock};
-use crate::block::{BootId, SchemaHash, SealedBlock};
+use crate::block::{BootId, DictionaryHash, SchemaHash, SealedBlock};
 
 /// States of a block in the file.
 pub(super) const WAITING: i64 = 0;
@@ -61,6 +61,8 @@ pub struct RingFile {
     pub(super) may_salvage: bool,
     /// The schema stored last, for the file that may have to take this one's place.
     schema: Option<(SchemaHash, SealedBlock)>,
+    /// The dictionaries in use, for the same.
+    pub(super) dictionaries: Vec<(DictionaryHash, SealedBlock)>,
     pub(super) notices: VecDeque<Notice>,
     /// Whether what was in the -wal when it was opened has been folded in.
     is_settled: bool,
@@ -123,6 +125,7 @@ impl RingFile {
             salvage: None,
             may_salvage: true,
             schema: None,
+            dictionaries: Vec::new(),
             notices: VecDeque::new(),
             is_settled: false,
             carry: false,
@@ -316,6 +319,9 @@ impl RingFile {
         super::Window::save(&known.windows, &transaction)?;
         if let Some((hash, block)) = &self.schema {
             insert_schema(&transaction, *hash, block)?;
+        }
+        for (hash, block) in &self.dictionaries {
+            super::dictionaries::insert(&transaction, *hash, block)?;
         }
         transaction.commit()?;
         Ok(known)

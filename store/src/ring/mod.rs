@@ -11,6 +11,8 @@ mod clock;
 #[cfg(feature = "sqlite")]
 mod commit;
 #[cfg(feature = "sqlite")]
+mod dictionaries;
+#[cfg(feature = "sqlite")]
 mod file;
 #[cfg(feature = "sqlite")]
 mod lease;

@@ -3,11 +3,11 @@
 
 #![allow(unreachable_pub, reason = "a module of tests")]
 
-use can_decode::{CanId, ValueKind};
+use can_decode::{CanId, Frame, FrameFlags, ValueKind};
 use store::block::{
     BootId, BoundGrowth, ClockDomain, ClockMap, ClockSegment, ClockSource, ClockSync, Dictionary,
-    HistogramRecord, Identity, LogRecord, MessageSchema, Opening, SamplesBuilder, Schema, SchemaHash,
-    Severity, SignalSchema, SpanRecord, SyncSource, TaiUtcSource, Temperature, Timescale,
+    HistogramRecord, Identity, LogRecord, MessageSchema, Opening, RawFrame, SamplesBuilder, Schema,
+    SchemaHash, Severity, SignalSchema, SpanRecord, SyncSource, TaiUtcSource, Temperature, Timescale,
 };
 
 /// 2026-01-01 in nanoseconds.
@@ -227,4 +227,29 @@ pub fn schema() -> Schema {
             },
         ],
     }
+}
+
+/// Frames of all kinds on two buses: with cycles, so that times tell their order, or as an adapter hands them on.
+pub fn frames(in_cycles: bool) -> Vec<RawFrame> {
+    let mut noise = noise();
+    let mut frames = Vec::new();
+    for row in 0..240_i64 {
+        let cycle_ns = START_NS + row * 10_000_000 + (noise() % 90) as i64 * 1_000;
+        let time_ns = if in_cycles { cycle_ns } else { START_NS + row / 12 * 2_800_000 };
+        let payload = [row as u8, 0xA5, 0, 0, (row / 7) as u8, 1, 0, noise() as u8];
+        let wide = [row as u8 / 4; 64];
+        let brs = FrameFlags::BRS.union(if row % 60 == 0 { FrameFlags::ESI } else { FrameFlags::FD });
+        let mut put = |bus, frame| {
+            frames.push(RawFrame { bus, time_ns, clock: ClockSource::Hardware, frame });
+        };
+        put(0, Frame::classic(CanId::Standard(0x1D2), &payload).unwrap());
+        match row % 6 {
+            0 => put(1, Frame::fd(CanId::Extended(0xCF0_0400), brs, &wide).unwrap()),
+            1 => put(1, Frame::classic(CanId::Standard(0x7FF), &payload[..row as usize / 40]).unwrap()),
+            2 => put(0, Frame::remote(CanId::Standard(0x7DF), (row % 9) as u8)),
+            3 => put(0, Frame::error(0x0000_0004, [0, 1, 0, 0, 0, 0, 96, row as u8])),
+            _ => {}
+        }
+    }
+    frames
 }

@@ -119,6 +119,10 @@ pub struct Counters {
     pub spans: Counter,
     /// Log records in them.
     pub logs: Counter,
+    /// Raw frames in them.
+    pub frames: Counter,
+    /// Of those, the ones that were not sent to a receiver, because its protocol has no form for them.
+    pub frames_without_form: Counter,
     refused: [Counter; Refusal::ALL.len()],
     /// Messages acknowledged to the broker.
     pub acknowledged: Counter,

@@ -19,6 +19,12 @@ pub(crate) fn text(counters: &Counters) -> String {
         ("samples", "Signal samples in blocks taken", c.samples.get()),
         ("spans", "Spans in blocks taken", c.spans.get()),
         ("logs", "Log records in blocks taken", c.logs.get()),
+        ("frames", "Raw frames in blocks taken", c.frames.get()),
+        (
+            "frames_without_form",
+            "Raw frames not sent to a receiver: OTLP and remote-write have no form for them",
+            c.frames_without_form.get(),
+        ),
         ("acknowledged", "Messages acknowledged to the broker", c.acknowledged.get()),
         ("shed", "Messages let go for want of room, to be delivered again", c.shed.get()),
         ("schemas", "Schemas received", c.schemas.get()),

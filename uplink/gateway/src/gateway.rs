@@ -52,6 +52,8 @@ pub struct Report {
     pub spans: u64,
     /// Log records in them.
     pub logs: u64,
+    /// Raw frames in them.
+    pub frames: u64,
     /// Messages and blocks published nowhere.
     pub refused: u64,
     /// Messages held without acknowledgement: the broker delivers them again.
@@ -62,8 +64,15 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} batches with {} blocks: {} samples, {} spans, {} logs; {} refused, {} left with the broker",
-            self.batches, self.blocks, self.samples, self.spans, self.logs, self.refused, self.held
+            "{} batches with {} blocks: {} samples, {} spans, {} logs, {} raw frames; {} refused, {} left with the broker",
+            self.batches,
+            self.blocks,
+            self.samples,
+            self.spans,
+            self.logs,
+            self.frames,
+            self.refused,
+            self.held
         )
     }
 }
@@ -329,6 +338,7 @@ impl Work {
             samples: c.samples.get(),
             spans: c.spans.get(),
             logs: c.logs.get(),
+            frames: c.frames.get(),
             refused: c.refused_total(),
             held: c.held.get(),
         }

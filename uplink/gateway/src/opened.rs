@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use ecu_core::clock::{History, Worth};
-use store::block::{BlockError, BlockHeader, Group, LogRecord, Records, Samples, SpanRecord, open};
+use store::block::{
+    BlockError, BlockHeader, Frames, Group, LogRecord, RawFrame, Records, Samples, SpanRecord, open,
+};
 use uplink::topic::VehicleId;
 
 use crate::counters::Refusal;
@@ -29,6 +31,30 @@ pub(crate) enum Content {
     Samples(NamedSamples),
     Spans(NamedSpans),
     Logs(Vec<LogRecord>),
+    Frames(NamedFrames),
+}
+
+/// Raw frames and what their buses are called.
+#[derive(Debug)]
+pub(crate) struct NamedFrames {
+    frames: Frames,
+    /// By row.
+    times_ns: Vec<i64>,
+    schema: Arc<ResolvedSchema>,
+}
+
+impl NamedFrames {
+    /// Each with the name of its bus, in the order of the block.
+    pub(crate) fn records(&self) -> impl Iterator<Item = (&str, RawFrame)> {
+        // `check_frames` has seen to it that there are such buses.
+        let placed = self.frames.iter().zip(&self.times_ns);
+        placed.filter_map(|(raw, &time_ns)| Some((self.schema.bus(raw.bus)?, RawFrame { time_ns, ..raw })))
+    }
+
+    /// How many.
+    pub(crate) const fn len(&self) -> usize {
+        self.frames.len()
+    }
 }
 
 /// Samples and what they are called.
@@ -115,6 +141,10 @@ impl Opened {
                 let times = spans.iter_mut().map(|span| (span.clock, &mut span.start_ns, span.duration_ns));
                 self.notes = placing.records(times);
             }
+            Content::Frames(NamedFrames { frames, times_ns, .. }) => {
+                let times = frames.iter().zip(times_ns).map(|(raw, time_ns)| (raw.clock, time_ns, 0));
+                self.notes = placing.records(times);
+            }
             Content::Logs(logs) => {
                 self.notes = placing.records(logs.iter_mut().map(|log| (log.clock, &mut log.time_ns, 0)));
             }
@@ -177,6 +207,7 @@ pub(crate) fn open_block(vehicle: &VehicleId, bytes: &[u8], schemas: &Schemas) -
         Records::Samples(samples) => Content::Samples(check_samples(samples, schema()?)?),
         Records::Spans(spans) => Content::Spans(check_spans(spans, schema()?)?),
         Records::Logs(logs) => Content::Logs(logs),
+        Records::Frames(frames) => Content::Frames(check_frames(frames, schema()?)?),
         Records::ClockMap(_) => return Ok(Opening::ClockMap(header)),
         Records::Histograms(_) | Records::Dictionary(_) => {
             return Ok(Opening::Aside(header));
@@ -207,6 +238,14 @@ fn check_spans(spans: Vec<SpanRecord>, schema: Arc<ResolvedSchema>) -> Result<Na
         return Err(NO_MESSAGE);
     }
     Ok(NamedSpans { spans, schema })
+}
+
+fn check_frames(frames: Frames, schema: Arc<ResolvedSchema>) -> Result<NamedFrames, BlockError> {
+    if frames.bus_max().is_some_and(|bus| schema.bus(bus).is_none()) {
+        return Err(BlockError::Schema("a frame is of a bus that the schema does not have"));
+    }
+    let times_ns = frames.iter().map(|raw| raw.time_ns).collect();
+    Ok(NamedFrames { frames, times_ns, schema })
 }
 
 const NO_MESSAGE: BlockError = BlockError::Schema("a record is of a message that the schema does not have");

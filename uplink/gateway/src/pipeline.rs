@@ -110,7 +110,7 @@ impl Pipeline {
     fn missing(&self, vehicle: &VehicleId, blocks: &[&[u8]]) -> Vec<Need> {
         let (mut missing, now) = (Vec::new(), Instant::now());
         for (header, _) in blocks.iter().filter_map(|block| BlockHeader::read(block).ok()) {
-            let has_names = matches!(header.kind, Kind::Samples | Kind::Spans);
+            let has_names = matches!(header.kind, Kind::Samples | Kind::Spans | Kind::Frames);
             let has_times = has_names || header.kind == Kind::Logs;
             if !has_times || self.seen.contains(vehicle, header.identity) {
                 continue;
@@ -182,6 +182,7 @@ impl Pipeline {
             Kind::Samples => &self.counters.samples,
             Kind::Spans => &self.counters.spans,
             Kind::Logs => &self.counters.logs,
+            Kind::Frames => &self.counters.frames,
             Kind::Schema => &self.counters.schemas,
             Kind::Histograms | Kind::Dictionary | Kind::ClockMap => return,
         };

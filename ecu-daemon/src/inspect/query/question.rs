@@ -35,6 +35,8 @@ pub enum What {
     Spans,
     /// Log records.
     Logs,
+    /// Raw frames.
+    Frames,
 }
 
 /// Manners of printing.
@@ -58,7 +60,8 @@ impl What {
             "signals" => Ok(Self::Signals),
             "spans" => Ok(Self::Spans),
             "logs" => Ok(Self::Logs),
-            _ => Err(Failure::new(exit::USAGE, format!("{text:?} is not signals, spans or logs"))),
+            "frames" => Ok(Self::Frames),
+            _ => Err(Failure::new(exit::USAGE, format!("{text:?} is not signals, spans, logs or frames"))),
         }
     }
 
@@ -67,6 +70,7 @@ impl What {
             Self::Signals => Kind::Samples,
             Self::Spans => Kind::Spans,
             Self::Logs => Kind::Logs,
+            Self::Frames => Kind::Frames,
         }
     }
 
@@ -110,6 +114,19 @@ impl What {
                 ("time_clock", 10),
                 ("time_error_ns", 12),
                 ("body", 0),
+            ],
+            Self::Frames => &[
+                ("time", 30),
+                ("bus", 8),
+                ("id", 8),
+                ("kind", 7),
+                ("flags", 7),
+                ("length", 6),
+                ("data", 16),
+                ("clock", 15),
+                ("time_basis", 14),
+                ("time_clock", 10),
+                ("time_error_ns", 0),
             ],
         }
     }

@@ -2,14 +2,14 @@
 
 use std::ffi::CStr;
 
-use can_decode::ValueKind;
+use can_decode::{FrameFlags, ValueKind};
 use ecu_core::clock::{RecordTime, Worth};
 use ecu_sys::sql::{self, Compare, Limit, Value, ValueRef};
 use store::block::Kind;
 
-use super::super::render::hex;
+use super::super::render::{frame_kind, hex};
 use super::super::source::Place;
-use super::super::walk::{Filter, Record, Walk};
+use super::super::walk::{Filter, Frame, Record, Walk};
 
 /// A table and its columns; the first one is the time, in nanoseconds since 1970.
 pub(super) struct Layout {
@@ -23,7 +23,7 @@ pub(super) struct Layout {
 }
 
 /// `raw` is an integer exactly; one beyond 2⁶³ − 1, which SQLite does not have, is its decimal digits as text.
-pub(super) const TABLES: [Layout; 3] = [
+pub(super) const TABLES: [Layout; 4] = [
     Layout {
         name: "samples",
         kind: Kind::Samples,
@@ -51,6 +51,16 @@ pub(super) const TABLES: [Layout; 3] = [
             body TEXT, clock TEXT, time_basis TEXT, time_clock TEXT, time_error_ns INTEGER)",
         bus: None,
         message: Some(2),
+        signal: None,
+    },
+    Layout {
+        name: "frames",
+        kind: Kind::Frames,
+        declaration:
+            c"CREATE TABLE x(time_ns INTEGER, bus TEXT, id INTEGER, extended INTEGER, kind TEXT, brs INTEGER,
+            esi INTEGER, length INTEGER, data BLOB, clock TEXT, time_basis TEXT, time_clock TEXT, time_error_ns INTEGER)",
+        bus: Some(1),
+        message: None,
         signal: None,
     },
 ];
@@ -161,6 +171,22 @@ fn fill(row: &mut Vec<Value>, record: &Record<'_>) {
             Value::Integer(span.record.duration_ns as i64),
             text(span.record.clock.name()),
         ]),
+        Record::Frame(Frame { bus, raw, .. }) => {
+            let frame = &raw.frame;
+            let flag = |flag| Value::Integer(i64::from(frame.flags().contains(flag)));
+            row.extend([
+                Value::Integer(time.utc_ns),
+                text(bus),
+                Value::Integer(i64::from(frame.id().raw())),
+                Value::Integer(i64::from(frame.id().is_extended())),
+                text(frame_kind(frame)),
+                flag(FrameFlags::BRS),
+                flag(FrameFlags::ESI),
+                Value::Integer(frame.len() as i64),
+                Value::Blob(frame.data().to_vec()),
+                text(raw.clock.name()),
+            ]);
+        }
         Record::Log(log, _) => row.extend([
             Value::Integer(time.utc_ns),
             text(log.severity.name()),

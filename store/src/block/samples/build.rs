@@ -1,13 +1,9 @@
 //! Collecting samples, and writing them as a body.
 
 use super::super::ClockSource;
+use super::super::columns::{AREA_GAPS, AREA_SHAPES, AreasWriter, ColumnWriter, Role, TICK_NS_MAX, Timeline};
 use super::super::wire::{put_varint, zigzag};
 use super::SlotMillis;
-use super::areas::{AREA_GAPS, AREA_SHAPES, AreasWriter};
-use super::column::{self, ColumnWriter, Role};
-
-/// The coarsest step of times, nanoseconds.
-pub(super) const TICK_NS_MAX: i64 = 1_000_000_000;
 
 #[derive(Default)]
 struct ColumnBuffer {
@@ -26,8 +22,6 @@ struct GroupBuffer {
     columns: Vec<ColumnBuffer>,
     slots: SlotMillis,
     carry: u64,
-    /// The row that comes next while rows are put in their common order.
-    next: usize,
 }
 
 /// Collects samples until they are sealed. Its buffers keep their capacity, so that it stops allocating once warm.
@@ -41,9 +35,7 @@ pub struct SamplesBuilder {
     samples: usize,
     first_ns: i64,
     last_ns: i64,
-    deltas: Vec<u64>,
-    /// Ticks from row to row over all messages, when they are written so.
-    timeline: Vec<u64>,
+    timeline: Timeline,
     columns: ColumnWriter,
     areas: AreasWriter,
 }
@@ -69,7 +61,6 @@ impl SamplesBuilder {
             columns: (0..signals).map(|_| ColumnBuffer::default()).collect(),
             slots: SlotMillis::default(),
             carry: 0,
-            next: 0,
         };
         Self {
             tick_ns: tick_ns.clamp(1, TICK_NS_MAX),
@@ -79,8 +70,7 @@ impl SamplesBuilder {
             samples: 0,
             first_ns: i64::MAX,
             last_ns: i64::MIN,
-            deltas: Vec::new(),
-            timeline: Vec::new(),
+            timeline: Timeline::default(),
             columns: ColumnWriter::default(),
             areas: AreasWriter::default(),
         }
@@ -147,7 +137,7 @@ impl SamplesBuilder {
     /// Writes the body to `out` and starts afresh.
     pub fn encode(&mut self, out: &mut Vec<u8>) {
         let one_timeline = self.one_timeline_is_smaller();
-        let Self { areas, columns, deltas, tick_ns: most_ns, .. } = self;
+        let Self { areas, columns, timeline, tick_ns: most_ns, .. } = self;
         let base_ns = if self.active.is_empty() { 0 } else { self.first_ns };
         let head = areas.area(AREA_SHAPES);
         put_varint(head, *most_ns as u64);
@@ -164,8 +154,7 @@ impl SamplesBuilder {
             if !one_timeline {
                 put_varint(head, if group.tick_ns == *most_ns { 0 } else { group.tick_ns as u64 });
                 put_varint(head, zigzag(group.ticks[0].wrapping_sub(base_ns.div_euclid(group.tick_ns))));
-                group.deltas(deltas);
-                columns.put_some(areas, deltas, Role::Times);
+                columns.put_some(areas, timeline.of(&group.ticks), Role::Times);
             }
             put_varint(areas.area(AREA_SHAPES), group.columns.len() as u64);
             for column in &mut group.columns {
@@ -175,7 +164,7 @@ impl SamplesBuilder {
         }
         if one_timeline {
             columns.put_some(areas, &self.order, Role::Order);
-            columns.put_some(areas, &self.timeline, Role::Times);
+            columns.put_some(areas, &timeline.deltas, Role::Times);
         }
         areas.finish(out);
         self.active.clear();
@@ -184,44 +173,15 @@ impl SamplesBuilder {
         (self.first_ns, self.last_ns) = (i64::MAX, i64::MIN);
     }
 
-    /// Whether one column of times for all messages and one of their order take less than a column of times for each
-    /// message; the former stands ready then. Times that were taken in batches, as USB adapters do, have little in common
-    /// with the messages' periods, but much with the frame before.
+    /// See [`Timeline::is_smaller`]. One column is of one step.
     fn one_timeline_is_smaller(&mut self) -> bool {
-        let Self { deltas, groups, active, .. } = self;
-        if active.len() < 2 || active.iter().any(|&message| groups[message as usize].tick_ns != self.tick_ns)
-        {
-            return false;
-        }
-        let (mut each, mut order) = (0, 0.0);
-        let rows = self.order.len() as f64;
-        for &message in active.iter() {
-            let group = &mut groups[message as usize];
-            group.deltas(deltas);
-            each += column::bits(deltas);
-            group.next = 0;
-            let count = group.ticks.len() as f64;
-            order += count * (rows / count).log2();
-        }
-        let mut previous = self.first_ns / self.tick_ns;
-        self.timeline.clear();
-        self.timeline.extend(self.order.iter().map(|&place| {
-            let group = &mut groups[active[place as usize] as usize];
-            let tick = group.ticks[group.next];
-            group.next += 1;
-            let delta = tick.wrapping_sub(previous);
-            previous = tick;
-            delta as u64
-        }));
-        // Columns of their own share tables that fit none of them: a bit a row, as measured.
-        column::bits(&self.timeline) + (order as u64) < each + self.order.len() as u64
-    }
-}
-
-impl GroupBuffer {
-    fn deltas(&self, deltas: &mut Vec<u64>) {
-        deltas.clear();
-        deltas.extend(self.ticks.windows(2).map(|pair| pair[1].wrapping_sub(pair[0]) as u64));
+        let Self { timeline, groups, active, order, tick_ns, .. } = self;
+        let of = |place: usize| &groups[active[place] as usize];
+        let is_of_one_step = (0..active.len()).all(|place| of(place).tick_ns == *tick_ns);
+        let base = self.first_ns / *tick_ns;
+        active.len() > 1
+            && is_of_one_step
+            && timeline.is_smaller(order, active.len(), |place| of(place).ticks.as_slice(), base)
     }
 }
 

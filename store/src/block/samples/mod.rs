@@ -1,14 +1,10 @@
 //! Sample bodies: per message one column of times and one column of raw values per signal.
 
-mod areas;
 mod build;
-mod column;
-mod column_read;
 mod read;
 mod read_v1;
 mod slots;
 
-pub(super) use areas::lengths as area_lengths;
 pub use build::{ClockChanged, SamplesBuilder};
 pub use read::{Group, Rows, SampleColumn, Samples, read_samples};
 pub(super) use read_v1::read_samples as read_samples_v1;

@@ -1,10 +1,8 @@
 //! Reading sample bodies.
 
+use super::super::columns::{AREA_GAPS, AREA_SHAPES, AreasReader, Shape, TICK_NS_MAX, read_all};
 use super::super::wire::{Reader, unzigzag};
 use super::super::{BlockError, ClockSource, limits};
-use super::areas::{AREA_GAPS, AREA_SHAPES, AreasReader};
-use super::build::TICK_NS_MAX;
-use super::column_read::Shape;
 use super::{SAMPLES_MAX, SlotMillis};
 
 /// An opened sample block.
@@ -176,15 +174,15 @@ fn read_times(areas: &mut AreasReader<'_>, ticks: Ticks, rows: usize) -> Result<
         own => own,
     };
     let first = ticks.base_ns.div_euclid(tick_ns).wrapping_add(unzigzag(head.varint()?));
-    let deltas = read_deltas(areas, rows - 1)?;
+    let deltas = read_all(areas, rows - 1)?;
     Ok(times(first, &deltas, tick_ns))
 }
 
 /// The times of all messages at once, in the order in which their rows were taken.
 fn read_timeline(areas: &mut AreasReader<'_>, ticks: Ticks, groups: &mut [Open]) -> Result<(), BlockError> {
     let rows = groups.iter().map(|open| open.rows).sum();
-    let order = read_deltas(areas, rows)?;
-    let deltas = read_deltas(areas, rows)?;
+    let order = read_all(areas, rows)?;
+    let deltas = read_all(areas, rows)?;
     groups.iter_mut().for_each(|open| open.group.times_ns.reserve_exact(open.rows));
     let mut tick = ticks.base_ns.div_euclid(ticks.most_ns);
     for (&place, &delta) in order.iter().zip(&deltas) {
@@ -197,21 +195,6 @@ fn read_timeline(areas: &mut AreasReader<'_>, ticks: Ticks, groups: &mut [Open])
         }
     }
     Ok(())
-}
-
-fn read_deltas(areas: &mut AreasReader<'_>, count: usize) -> Result<Vec<u64>, BlockError> {
-    if count == 0 {
-        return Ok(Vec::new());
-    }
-    without_gaps(Shape::read(areas)?)?.values(areas, count)
-}
-
-/// Every row has a time.
-fn without_gaps(shape: Shape) -> Result<Shape, BlockError> {
-    if shape.has_gaps() {
-        return Err(BlockError::Field { field: "times with gaps", value: 1 });
-    }
-    Ok(shape)
 }
 
 fn read_column(

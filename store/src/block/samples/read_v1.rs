@@ -1,8 +1,8 @@
 //! Sample bodies of format version 1, which are read for ever and no longer written.
 
+use super::super::columns::TICK_NS_MAX;
 use super::super::wire::{Reader, unzigzag};
 use super::super::{BlockError, ClockSource, column, limits};
-use super::build::TICK_NS_MAX;
 use super::read::{Budget, read_gaps, slots, times};
 use super::{Group, Rows, SampleColumn, Samples, SlotMillis};
 

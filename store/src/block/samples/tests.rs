@@ -130,8 +130,8 @@ fn a_column_of_a_million_rows_in_three_bytes_is_refused_by_the_count() {
 
 /// Whether the body has one column of times for all messages.
 fn has_one_timeline(body: &[u8]) -> bool {
-    let mut areas = super::areas::AreasReader::new(body).unwrap();
-    let head = areas.area(super::areas::AREA_SHAPES).unwrap();
+    let mut areas = super::super::columns::AreasReader::new(body).unwrap();
+    let head = areas.area(super::super::columns::AREA_SHAPES).unwrap();
     let _ = (head.varint().unwrap(), head.varint().unwrap());
     head.byte().unwrap() == 1
 }

@@ -17,10 +17,11 @@ use rusqlite::{Connection, params};
 pub(super) use self::search::Salvage;
 use super::aside;
 use super::commit::Origin;
+use super::dictionaries;
 use super::file::{Notice, RingFile, insert_schema};
 use super::open::RingError;
 use super::{EvictReason, Tally};
-use crate::block::Class;
+use crate::block::{Class, DictionaryHash, Kind};
 
 /// A ring that is so full of damage is salvaged as a whole: an eighth of its bound.
 const LOST_SHARE: u64 = 8;
@@ -36,7 +37,7 @@ pub struct SalvageReport {
     pub found: Tally,
     /// Blocks that waited in it, by its own account, and are damaged or unreadable.
     pub lost: Tally,
-    /// Schemas found.
+    /// Schemas found, and dictionaries.
     pub schemas: u64,
     /// Pages looked at.
     pub pages: u64,
@@ -62,7 +63,7 @@ impl std::fmt::Display for SalvageReport {
             self.lost.blocks, self.lost.records
         )?;
         writeln!(f, "blocks damaged: {}", self.damaged)?;
-        writeln!(f, "schemas found: {}", self.schemas)?;
+        writeln!(f, "schemas and dictionaries found: {}", self.schemas)?;
         writeln!(f, "pages: {}, of them unreadable: {}", self.pages, self.unreadable_pages)?;
         writeln!(f, "the file is {}", if self.removed { "removed: nothing in it is missing" } else { "kept" })
     }
@@ -157,7 +158,10 @@ impl RingFile {
             salvage.found.iter().zip(batch.found).map(|(found, new)| found.plus(new)).collect();
         let also = |transaction: &Connection| -> rusqlite::Result<()> {
             for (hash, block) in &batch.schemas {
-                insert_schema(transaction, *hash, block)?;
+                match block.header().kind {
+                    Kind::Dictionary => dictionaries::insert(transaction, DictionaryHash(hash.0), block)?,
+                    _ => insert_schema(transaction, *hash, block)?,
+                }
             }
             for (class, found) in found.iter().enumerate() {
                 transaction

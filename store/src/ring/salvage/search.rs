@@ -51,6 +51,7 @@ pub(in crate::ring) struct Salvage {
 #[derive(Default)]
 pub(super) struct Batch {
     pub blocks: Vec<SealedBlock>,
+    /// And dictionaries, by their names.
     pub schemas: Vec<(SchemaHash, SealedBlock)>,
     /// Of the blocks, those that the rows list as waiting, by class.
     pub found: [Tally; Class::ALL.len()],
@@ -176,10 +177,11 @@ impl Salvage {
     }
 
     fn take_body(&mut self, cell: &Cell<'_>) {
-        let mut values = [Value::Other; 2];
+        let mut values = [Value::Other; 3];
         let (is_schema, len, local) = match (columns(cell.local, &mut values), values) {
-            (Some(2), [Value::Null, Value::Blob { len, local }]) => (false, len, local),
-            (Some(2), [Value::Blob { len: 16, .. }, Value::Blob { len, local }]) => (true, len, local),
+            (Some(2), [Value::Null, Value::Blob { len, local }, _]) => (false, len, local),
+            (Some(2), [Value::Blob { len: 16, .. }, Value::Blob { len, local }, _])
+            | (Some(3), [Value::Blob { len: 16, .. }, _, Value::Blob { len, local }]) => (true, len, local),
             _ => return,
         };
         let is_wanted = is_schema || !(self.acked.contains(cell.rowid) || self.seen.contains(cell.rowid));
@@ -197,7 +199,8 @@ impl Salvage {
         };
         self.batch.bytes += block.bytes().len();
         if is_schema {
-            if let (Kind::Schema, Value::Blob { local, .. }) = (block.header().kind, values[0])
+            if let (Kind::Schema | Kind::Dictionary, Value::Blob { local, .. }) =
+                (block.header().kind, values[0])
                 && let Ok(hash) = local.try_into()
             {
                 self.batch.schemas.push((SchemaHash(hash), block));

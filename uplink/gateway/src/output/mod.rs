@@ -9,6 +9,7 @@ mod remote_write;
 
 use std::io;
 use std::sync::Arc;
+use std::time::Instant;
 
 pub(crate) use post::jitter;
 
@@ -17,8 +18,9 @@ use self::post::Mailbox;
 use self::print::Printer;
 use self::receiver::Protocol;
 use crate::counters::Counters;
-use crate::opened::Opened;
+use crate::opened::{Content, NamedFrames, Opened};
 use crate::options::Options;
+use crate::quiet::Quiet;
 
 /// All outputs that were asked for.
 pub(crate) struct Outputs {
@@ -27,6 +29,7 @@ pub(crate) struct Outputs {
     remote_write: Option<Mailbox>,
     otlp: Option<Otlp>,
     printer: Option<Printer>,
+    formless_log: Quiet,
 }
 
 impl Outputs {
@@ -52,6 +55,7 @@ impl Outputs {
                 logs: mailbox(Protocol::OtlpLogs, base.below("v1/logs")),
             }),
             printer: lines.map(Printer::new),
+            formless_log: Quiet::default(),
         })
     }
 
@@ -60,6 +64,9 @@ impl Outputs {
     /// # Errors
     /// When the reader of the printed lines is gone.
     pub(crate) async fn put(&mut self, block: &Opened) -> io::Result<()> {
+        if let Content::Frames(frames) = &block.content {
+            self.keep_back(frames);
+        }
         let remote_write = async {
             if let Some(mailbox) = &mut self.remote_write {
                 remote_write::put(block, &self.job, mailbox, &self.counters).await;
@@ -79,6 +86,22 @@ impl Outputs {
             }
         };
         tokio::try_join!(print, remote_write, otlp).map(|_| ())
+    }
+
+    /// Counts raw frames that receivers do not get, and says so now and then.
+    fn keep_back(&mut self, frames: &NamedFrames) {
+        if self.otlp.is_none() && self.remote_write.is_none() {
+            return;
+        }
+        self.counters.frames_without_form.add(frames.len() as u64);
+        if let Some(suppressed) = self.formless_log.pass(Instant::now()) {
+            let frames = frames.len();
+            tracing::warn!(
+                frames,
+                suppressed,
+                "raw frames are printed only: OTLP and remote-write have no form for them"
+            );
+        }
     }
 
     /// Returns when every receiver has taken or refused everything that was put.

@@ -5,8 +5,9 @@
 
 use std::io::{self, Write};
 
+use can_decode::FrameFlags;
 use serde::Serialize;
-use store::block::{LogRecord, SignalSchema, SpanRecord, span_id};
+use store::block::{LogRecord, RawFrame, SignalSchema, SpanRecord, span_id};
 
 use crate::opened::{Content, Opened};
 use crate::times::Note;
@@ -56,6 +57,12 @@ impl Printer {
                     let Some(message) = spans.message(span) else { continue };
                     let line = SpanLine::new(block, row, span, &message.bus, &message.id, &message.name);
                     self.line("span", block, row, &line).await?;
+                }
+            }
+            Content::Frames(frames) => {
+                for (row, (bus, raw)) in (0..).zip(frames.records()) {
+                    let line = FrameLine::new(bus, &raw, block.note(row as usize));
+                    self.line("frame", block, row, &line).await?;
                 }
             }
             Content::Logs(logs) => {
@@ -237,6 +244,48 @@ impl<'a> LogLine<'a> {
         }
     }
 }
+
+/// A frame as it was on the bus.
+#[derive(Serialize)]
+struct FrameLine<'a> {
+    time_unix_nano: i64,
+    bus: &'a str,
+    id: u32,
+    extended: bool,
+    /// Of fd, brs, esi, remote and error.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    flags: Vec<&'static str>,
+    length: usize,
+    data: String,
+    clock: &'static str,
+    #[serde(flatten)]
+    time: TimeFields,
+}
+
+impl<'a> FrameLine<'a> {
+    fn new(bus: &'a str, raw: &RawFrame, note: Note) -> Self {
+        let named = FRAME_FLAGS.iter().filter(|(flag, _)| raw.frame.flags().contains(*flag));
+        Self {
+            time_unix_nano: raw.time_ns,
+            bus,
+            id: raw.frame.id().raw(),
+            extended: raw.frame.id().is_extended(),
+            flags: named.map(|(_, name)| *name).collect(),
+            length: raw.frame.len(),
+            data: hex(raw.frame.data()),
+            clock: raw.clock.name(),
+            time: TimeFields::of(note),
+        }
+    }
+}
+
+const FRAME_FLAGS: [(FrameFlags, &str); 5] = [
+    (FrameFlags::FD, "fd"),
+    (FrameFlags::BRS, "brs"),
+    (FrameFlags::ESI, "esi"),
+    (FrameFlags::REMOTE, "remote"),
+    (FrameFlags::ERROR, "error"),
+];
 
 fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write as _;

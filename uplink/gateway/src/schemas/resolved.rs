@@ -9,6 +9,7 @@ use crate::unit::Unit;
 /// A schema, ready for use.
 #[derive(Debug)]
 pub(crate) struct ResolvedSchema {
+    buses: Vec<String>,
     messages: Vec<MessageNames>,
 }
 
@@ -61,7 +62,12 @@ impl ResolvedSchema {
             };
             MessageNames { bus, id, name, signals }
         });
-        Self { messages: messages.collect() }
+        Self { messages: messages.collect(), buses: schema.buses }
+    }
+
+    /// The name of a bus by its index.
+    pub(crate) fn bus(&self, index: u16) -> Option<&str> {
+        self.buses.get(usize::from(index)).map(String::as_str)
     }
 
     /// A message by its index.

@@ -1,4 +1,4 @@
-//! The areas of a sample body: bytes of like distribution lie together.
+//! Areas of a body: bytes of like distribution lie together.
 //!
 //! Area 0 holds messages and shapes, the others hold numbers and what columns leave over. zstd gives every block of a frame a
 //! Huffman table of its own, so that an encoder which ends a block where an area ends has a table for each kind of bytes.
@@ -8,26 +8,26 @@ use super::super::BlockError;
 use super::super::wire::{Reader, put_varint};
 
 /// The area of messages and of the shapes of their columns.
-pub(super) const AREA_SHAPES: u8 = 0;
+pub(in super::super) const AREA_SHAPES: u8 = 0;
 /// The area of rows without a value.
-pub(super) const AREA_GAPS: u8 = 15;
+pub(in super::super) const AREA_GAPS: u8 = 15;
 /// Most areas that a body may have.
-pub(super) const AREAS_MAX: usize = 16;
+pub(in super::super) const AREAS_MAX: usize = 16;
 
 /// Bytes to be written, by area.
 #[derive(Default)]
-pub(super) struct AreasWriter {
+pub(in super::super) struct AreasWriter {
     areas: [Vec<u8>; AREAS_MAX],
 }
 
 impl AreasWriter {
     /// An area, 0 to 15.
-    pub(super) const fn area(&mut self, number: u8) -> &mut Vec<u8> {
+    pub(in super::super) const fn area(&mut self, number: u8) -> &mut Vec<u8> {
         &mut self.areas[number as usize % AREAS_MAX]
     }
 
     /// Appends the directory and all areas to `out` and empties them; their memory stays.
-    pub(super) fn finish(&mut self, out: &mut Vec<u8>) {
+    pub(in super::super) fn finish(&mut self, out: &mut Vec<u8>) {
         let used = self.areas.iter().rposition(|area| !area.is_empty()).map_or(0, |last| last + 1);
         put_varint(out, used as u64);
         self.areas[..used].iter().for_each(|area| put_varint(out, area.len() as u64));
@@ -55,12 +55,12 @@ fn directory(reader: &mut Reader<'_>) -> Result<([usize; AREAS_MAX], usize), Blo
 }
 
 /// A body taken apart; those areas are empty that it does not have.
-pub(super) struct AreasReader<'a> {
+pub(in super::super) struct AreasReader<'a> {
     areas: [Reader<'a>; AREAS_MAX],
 }
 
 impl<'a> AreasReader<'a> {
-    pub(super) fn new(body: &'a [u8]) -> Result<Self, BlockError> {
+    pub(in super::super) fn new(body: &'a [u8]) -> Result<Self, BlockError> {
         let mut reader = Reader::new(body);
         let (lengths, _) = directory(&mut reader)?;
         let mut areas = [const { Reader::new(&[]) }; AREAS_MAX];
@@ -72,13 +72,13 @@ impl<'a> AreasReader<'a> {
     }
 
     /// An area, 0 to 15.
-    pub(super) fn area(&mut self, number: u8) -> Result<&mut Reader<'a>, BlockError> {
+    pub(in super::super) fn area(&mut self, number: u8) -> Result<&mut Reader<'a>, BlockError> {
         let field = BlockError::Field { field: "area", value: u64::from(number) };
         self.areas.get_mut(usize::from(number)).ok_or(field)
     }
 
     /// Bytes left over in any area mean that writer and reader disagree.
-    pub(super) fn end(&self) -> Result<(), BlockError> {
+    pub(in super::super) fn end(&self) -> Result<(), BlockError> {
         self.areas.iter().try_for_each(Reader::end)
     }
 }

@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::super::areas::AreasReader;
-use super::super::column_read::Shape;
+use super::super::read::Shape;
 use super::*;
 
 fn written(values: &[u64], role: Role) -> Vec<u8> {

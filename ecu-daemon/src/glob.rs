@@ -1,7 +1,7 @@
 //! Names with `*` and `?`.
 
 /// Whether `name` is what `pattern` says: `*` is any text, `?` any character, the rest itself, case aside.
-pub(super) fn matches(pattern: &str, name: &str) -> bool {
+pub(crate) fn matches(pattern: &str, name: &str) -> bool {
     let fold = |text: &str| text.chars().flat_map(char::to_lowercase).collect::<Vec<_>>();
     let (pattern, name) = (fold(pattern), fold(name));
     let (mut p, mut n) = (0, 0);

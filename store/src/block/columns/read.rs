@@ -1,19 +1,19 @@
-//! Reading columns of sample bodies.
+//! Reading columns of samples and frames.
 
 use super::super::BlockError;
 use super::super::wire::unzigzag;
 use super::areas::{AREA_SHAPES, AreasReader};
-use super::column::{
+use super::write::{
     ABSENT, AREA_GUESS, AREA_LEAST, AREA_SPAN, CENTRED, CONSTANT, FORM_MASK, GAPS, PACKED, RANGE_END,
     STEPPED, Scale, UNBOUNDED, ZERO, packed_area, restore,
 };
 
 /// What the shape of a column says before its values are read.
 #[derive(Clone, Copy)]
-pub(super) struct Shape(u8);
+pub(in super::super) struct Shape(u8);
 
 impl Shape {
-    pub(super) fn read(areas: &mut AreasReader<'_>) -> Result<Self, BlockError> {
+    pub(in super::super) fn read(areas: &mut AreasReader<'_>) -> Result<Self, BlockError> {
         let shape = areas.area(AREA_SHAPES)?.byte()?;
         let known = match shape & FORM_MASK {
             ABSENT => 0,
@@ -27,17 +27,21 @@ impl Shape {
         }
     }
 
-    pub(super) const fn is_absent(self) -> bool {
+    pub(in super::super) const fn is_absent(self) -> bool {
         self.0 == ABSENT
     }
 
-    pub(super) const fn has_gaps(self) -> bool {
+    pub(in super::super) const fn has_gaps(self) -> bool {
         self.0 & GAPS != 0
     }
 
     /// Reads `count` values, at least one. What they lie in must be there before they are allocated; a constant column
     /// takes no bytes, so that the caller has to bound `count`.
-    pub(super) fn values(self, areas: &mut AreasReader<'_>, count: usize) -> Result<Vec<u64>, BlockError> {
+    pub(in super::super) fn values(
+        self,
+        areas: &mut AreasReader<'_>,
+        count: usize,
+    ) -> Result<Vec<u64>, BlockError> {
         match self.0 & FORM_MASK {
             ABSENT => Err(BlockError::Field { field: "column shape", value: 0 }),
             ZERO => Ok(vec![0; count]),
@@ -87,6 +91,18 @@ impl Shape {
         }
         Ok(Scale { least, step, span })
     }
+}
+
+/// Reads a column of `count` values, each row of which has one; of none there is none.
+pub(in super::super) fn read_all(areas: &mut AreasReader<'_>, count: usize) -> Result<Vec<u64>, BlockError> {
+    if count == 0 {
+        return Ok(Vec::new());
+    }
+    let shape = Shape::read(areas)?;
+    if shape.has_gaps() {
+        return Err(BlockError::Field { field: "column with gaps", value: 1 });
+    }
+    shape.values(areas, count)
 }
 
 fn within(field: &'static str, value: u64, max: u64) -> Result<(), BlockError> {

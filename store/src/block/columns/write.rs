@@ -1,4 +1,4 @@
-//! A column of sample bodies: what a prediction leaves over, in as few bits as its range needs.
+//! A column of samples or frames: what a prediction leaves over, in as few bits as its range needs.
 //!
 //! Raw integers of a CAN signal have few values, often a common step, and wrap: counters at their end, checksums
 //! anywhere. So values are counted in steps from the smallest, and residuals are taken modulo the number of values:
@@ -8,28 +8,28 @@ use super::super::wire::{put_varint, unzigzag, zigzag};
 use super::areas::{AREA_SHAPES, AreasWriter};
 
 /// No values at all: a signal that was not seen.
-pub(super) const ABSENT: u8 = 0;
+pub(in super::super) const ABSENT: u8 = 0;
 /// Forms 1 to 8 are byte planes; these are packed: the form, and the bits of a residual.
-pub(super) const PACKED: [(u8, u32); 3] = [(9, 1), (10, 2), (11, 4)];
+pub(in super::super) const PACKED: [(u8, u32); 3] = [(9, 1), (10, 2), (11, 4)];
 /// All values are equal.
-pub(super) const CONSTANT: u8 = 12;
+pub(in super::super) const CONSTANT: u8 = 12;
 /// All values are 0, as most constants are.
-pub(super) const ZERO: u8 = 13;
-pub(super) const FORM_MASK: u8 = 0x0F;
+pub(in super::super) const ZERO: u8 = 13;
+pub(in super::super) const FORM_MASK: u8 = 0x0F;
 /// The prediction is one value for all rows, not the value before.
-pub(super) const CENTRED: u8 = 0x10;
+pub(in super::super) const CENTRED: u8 = 0x10;
 /// Values are any 64 bits: no least value, no range, no step.
-pub(super) const UNBOUNDED: u8 = 0x20;
+pub(in super::super) const UNBOUNDED: u8 = 0x20;
 /// There is a common step above 1.
-pub(super) const STEPPED: u8 = 0x40;
+pub(in super::super) const STEPPED: u8 = 0x40;
 /// There are rows without a value.
-pub(super) const GAPS: u8 = 0x80;
+pub(in super::super) const GAPS: u8 = 0x80;
 /// Ranges from here on are left unbounded: differences must not overflow.
-pub(super) const RANGE_END: u64 = 1 << 62;
+pub(in super::super) const RANGE_END: u64 = 1 << 62;
 
 /// What a column holds: its planes go to areas of their own.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Role {
+pub(in super::super) enum Role {
     /// Steps between rows.
     Times,
     /// Raw values of a signal.
@@ -39,9 +39,9 @@ pub(super) enum Role {
 }
 
 /// Areas of the numbers of descriptions: least values, ranges and steps, guesses.
-pub(super) const AREA_LEAST: u8 = 1;
-pub(super) const AREA_SPAN: u8 = 2;
-pub(super) const AREA_GUESS: u8 = 3;
+pub(in super::super) const AREA_LEAST: u8 = 1;
+pub(in super::super) const AREA_SPAN: u8 = 2;
+pub(in super::super) const AREA_GUESS: u8 = 3;
 /// Areas of packed residuals, in the order of [`PACKED`].
 const AREA_PACKED: u8 = 4;
 /// Areas of byte planes of values: five, by how many bits their bytes have on average.
@@ -54,26 +54,26 @@ const GUESS_ROWS: usize = 32;
 
 /// Writes columns. Keeps its memory.
 #[derive(Default)]
-pub(super) struct ColumnWriter {
+pub(in super::super) struct ColumnWriter {
     steps: Vec<u64>,
 }
 
 /// How a column's values become small numbers: `(value - least) / step`, at most `span`.
 #[derive(Clone, Copy)]
-pub(super) struct Scale {
-    pub(super) least: u64,
-    pub(super) step: u64,
-    pub(super) span: u64,
+pub(in super::super) struct Scale {
+    pub(in super::super) least: u64,
+    pub(in super::super) step: u64,
+    pub(in super::super) span: u64,
 }
 
 impl ColumnWriter {
     /// Writes a signal that was not seen.
-    pub(super) fn put_absent(areas: &mut AreasWriter) {
+    pub(in super::super) fn put_absent(areas: &mut AreasWriter) {
         areas.area(AREA_SHAPES).push(ABSENT);
     }
 
     /// Writes `values` without gaps; nothing for none.
-    pub(super) fn put_some(&mut self, areas: &mut AreasWriter, values: &[u64], role: Role) {
+    pub(in super::super) fn put_some(&mut self, areas: &mut AreasWriter, values: &[u64], role: Role) {
         if !values.is_empty() {
             self.put(areas, values, false, role);
         }
@@ -81,7 +81,7 @@ impl ColumnWriter {
 
     /// Writes `values`, at least one: their shape into area 0, all else into other areas. `gaps` says that the gaps
     /// follow.
-    pub(super) fn put(&mut self, areas: &mut AreasWriter, values: &[u64], gaps: bool, role: Role) {
+    pub(in super::super) fn put(&mut self, areas: &mut AreasWriter, values: &[u64], gaps: bool, role: Role) {
         let gaps = if gaps { GAPS } else { 0 };
         let first = values.first().map_or(0, |&first| first as i64);
         let (least, most) = values
@@ -156,7 +156,7 @@ impl Scale {
     }
 }
 
-pub(super) const fn packed_area(form: u8) -> u8 {
+pub(in super::super) const fn packed_area(form: u8) -> u8 {
     AREA_PACKED + (form - PACKED[0].0)
 }
 
@@ -205,7 +205,7 @@ const fn residual(value: u64, guess: u64, span: u64) -> u64 {
 }
 
 /// The inverse of [`residual`]; `residual` and `guess` must be at most `span`.
-pub(super) const fn restore(residual: u64, guess: u64, span: u64) -> u64 {
+pub(in super::super) const fn restore(residual: u64, guess: u64, span: u64) -> u64 {
     let difference = unzigzag(residual);
     let value = guess.wrapping_add(difference as u64);
     let count = span.wrapping_add(1);
@@ -238,7 +238,7 @@ fn centre(steps: &[u64], span: u64) -> (Option<u64>, u64) {
 }
 
 /// A guess at the bits that a column takes.
-pub(super) fn bits(values: &[u64]) -> u64 {
+pub(in super::super) fn bits(values: &[u64]) -> u64 {
     centre(values, u64::MAX).1 * values.len() as u64 / 64
 }
 
@@ -267,5 +267,5 @@ fn pack(area: &mut Vec<u8>, residuals: &[u64], bits: u32) {
 }
 
 #[cfg(test)]
-#[path = "column_tests.rs"]
+#[path = "tests.rs"]
 mod tests;
