@@ -221,5 +221,7 @@ impl EngineThread<'_> {
         status.spans = engine.spans();
         status.logs = engine.logs();
         status.clock_maps = engine.clock_maps();
+        drop(status);
+        self.status.trace().update(engine.tracer(), engine.buses().len());
     }
 }

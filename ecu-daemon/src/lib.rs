@@ -18,6 +18,7 @@ pub mod inbox;
 pub mod inspect;
 pub mod log_socket;
 pub mod run;
+pub mod send;
 pub mod status;
 pub mod stop;
 pub mod telemetry;

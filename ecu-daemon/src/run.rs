@@ -30,6 +30,7 @@ use std::thread::{Builder, Scope, ScopedJoinHandle};
 use std::time::Duration;
 
 use ecu_core::catalog::TooManyMessages;
+use ecu_core::span::SettingsError;
 use ecu_core::{Catalog, Engine, FrameRecord};
 use heapless::spsc::Queue;
 use store::block::{SchemaHash, SealedBlock, Sealer};
@@ -75,6 +76,9 @@ pub enum RunError {
     /// The schema.
     #[error(transparent)]
     Schema(#[from] TooManyMessages),
+    /// What is to be traced.
+    #[error("[trace]: {0}")]
+    Trace(#[from] SettingsError),
     /// A socket, a thread or the kernel.
     #[error("{0}: {1}")]
     System(&'static str, #[source] io::Error),
@@ -219,7 +223,8 @@ struct Ready {
 impl Ready {
     fn new(config: &Config, status: &Status) -> Result<Self, RunError> {
         let tables = config.buses.iter().map(|bus| (bus.name.clone(), bus.table.clone()));
-        let catalog = Catalog::new(tables)?;
+        let mut catalog = Catalog::new(tables)?;
+        let traced = config.trace.settings(&mut catalog, clock::random())?;
         let ring = open_ring(config, status)?;
         let boot = clock::boot_id().map_err(|error| RunError::System("the kernel's boot id", error))?;
         let run = clock::boot().0 as u64 / 1_000;
@@ -228,7 +233,8 @@ impl Ready {
         let schema = (catalog.hash(), schema_block(&catalog).map_err(zstd)?);
         *status.names() = message_names(&catalog);
         let observers = config.buses.iter().map(|bus| bus.observe.observer());
-        let engine = Engine::new(catalog, observers, sealer, config.blocks.limits);
+        let mut engine = Engine::new(catalog, observers, sealer, config.blocks.limits);
+        engine.trace(&traced)?;
         // One reload is under way at a time.
         let (swaps_in, swaps) = sync_channel(1);
         Ok(Self { ring, engine, schema, reload: Reload::new(config, boot, swaps_in), swaps })

@@ -4,6 +4,7 @@ mod before;
 mod clocks;
 mod observed;
 mod ring;
+mod trace;
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
@@ -21,6 +22,7 @@ pub use before::ObservedBefore;
 pub use clocks::{ClockState, ClocksStatus, TruthState};
 pub use observed::{BusObserved, IdObserved, Rhythm};
 pub use ring::{CardStatus, SalvageStatus};
+pub use trace::{BroughtCounters, IntakeCounters, RequestCounters, TraceStatus};
 
 /// Counters of one bus that the capture thread keeps.
 #[derive(Debug, Default)]
@@ -217,8 +219,12 @@ pub struct Status {
     pub reloads: ReloadCounters,
     /// The log socket's.
     pub logs: LogCounters,
+    /// The intake's of local services' spans and log records.
+    pub intake: IntakeCounters,
     /// Where /metrics is, once it is.
     pub http: OnceLock<SocketAddr>,
+    /// Where local services bring their records, once that is.
+    pub otlp: OnceLock<SocketAddr>,
     faults: Mutex<Vec<String>>,
     engine: Mutex<EngineStatus>,
     observed: Mutex<Vec<BusObserved>>,
@@ -228,6 +234,7 @@ pub struct Status {
     store: Mutex<StoreStatus>,
     uplink: Mutex<UplinkStatus>,
     clocks: Mutex<ClocksStatus>,
+    trace: Mutex<TraceStatus>,
 }
 
 /// A panicked thread leaves plain numbers behind; they are still worth reading.
@@ -273,6 +280,11 @@ impl Status {
     /// The uplink's part.
     pub fn uplink(&self) -> MutexGuard<'_, UplinkStatus> {
         lock(&self.uplink)
+    }
+
+    /// What became of trace contexts.
+    pub fn trace(&self) -> MutexGuard<'_, TraceStatus> {
+        lock(&self.trace)
     }
 
     /// What the clocks last showed.
@@ -325,6 +337,7 @@ impl Status {
         let sealed =
             engine.samples.sealed + engine.spans.sealed + engine.logs.sealed + engine.clock_maps.sealed;
         let kept = store.stored() + store.unstored.records;
-        frames && store.books.balanced() && sealed == kept + store.dropped.records
+        let traces = self.trace().balanced();
+        frames && traces && store.books.balanced() && sealed == kept + store.dropped.records
     }
 }

@@ -149,7 +149,7 @@ impl Engine {
         next.collector.log_books = self.collector.log_books;
         next.collector.clock_books = self.collector.clock_books;
         next.collector.hold_clock_map(self.collector.held_clock_map());
-        next.tracer.go_on(&self.tracer.books());
+        next.tracer.go_on(&self.tracer);
         Ok(std::mem::replace(self, next))
     }
 

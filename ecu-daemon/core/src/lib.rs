@@ -19,4 +19,5 @@ pub use clock::ClockMap;
 pub use collect::{Action, Limits};
 pub use engine::Engine;
 pub use record::{BusIndex, FrameRecord, Stamp};
+pub use span::Tracer;
 pub use watch::{Notice, Suspicion, Watch};

@@ -6,6 +6,7 @@ mod problem;
 mod raw;
 mod store;
 mod time;
+mod trace;
 mod units;
 
 use std::fmt;
@@ -26,6 +27,7 @@ pub use observe::Observe;
 pub use problem::{Grade, Problem};
 pub use store::{Preserve, Store, WriteBudget};
 pub use time::{SyncBy, Time};
+pub use trace::{Intake, Trace};
 
 /// The configuration that the service runs with when it is given none.
 pub const DEFAULT: &str = include_str!("../../../systemd/config.toml");
@@ -55,6 +57,8 @@ pub struct Config {
     pub control: Option<PathBuf>,
     /// How time is kept.
     pub time: Time,
+    /// How traces are followed.
+    pub trace: Trace,
 }
 
 /// How blocks are made.
@@ -147,9 +151,11 @@ impl Check<'_> {
         let id = raw.vehicle.id;
         let vehicle = self.name(id, "ecu", VehicleId::new);
         let uplink = raw.uplink.and_then(|uplink| self.uplink(uplink, &vehicle));
+        let buses = self.buses(raw.bus);
         Config {
             file: None,
-            buses: self.buses(raw.bus),
+            trace: self.trace(raw.trace, &buses),
+            buses,
             store: self.store(raw.store),
             blocks: self.blocks(raw.blocks),
             uplink,

@@ -123,14 +123,17 @@ impl Running {
         let by_message = config.buses.iter().map(|bus| bus.observe.by_message).collect();
         let observers: Vec<_> = config.buses.iter().map(|bus| bus.observe.observer()).collect();
         let tables = config.buses.into_iter().map(|bus| (bus.name, bus.table));
-        let catalog = Catalog::new(tables).map_err(|error| other(error.to_string()))?;
+        let mut catalog = Catalog::new(tables).map_err(|error| other(error.to_string()))?;
+        let traced = config.trace.settings(&mut catalog, clock::random());
+        let traced = traced.map_err(|error| other(error.to_string()))?;
         let zstd = |error| other(format!("zstd: {error}; try again"));
         let (names, schema) =
             (message_names(&catalog), (catalog.hash(), schema_block(&catalog).map_err(zstd)?));
         // A run of its own: the engine's numbers of blocks begin at 0 again.
         let run = clock::boot().0 as u64 / 1_000;
         let sealer = Sealer::new(self.boot, run, self.blocks.zstd_level).map_err(zstd)?;
-        let engine = Engine::new(catalog, observers, sealer, self.blocks.limits);
+        let mut engine = Engine::new(catalog, observers, sealer, self.blocks.limits);
+        engine.trace(&traced).map_err(|error| other(format!("[trace]: {error}")))?;
         Ok(Fresh { engine, by_message, names, schema, problems, unchanged })
     }
 }
@@ -151,6 +154,7 @@ fn fixed(config: &Config) -> Vec<(&'static str, String)> {
         ("[logs]", format!("{:?}", config.log_socket)),
         ("`diagnostics` of a bus", format!("{diagnostics:?}")),
         ("[time]", format!("{:?}", config.time)),
+        ("[trace] listen", format!("{:?}", config.trace.intake)),
     ]
 }
 

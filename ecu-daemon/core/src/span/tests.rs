@@ -105,10 +105,11 @@ impl Lab {
     }
 
     fn balance(&self) {
-        let SpanBooks { opened, answered, unanswered, quiet, displaced, ended, .. } =
-            self.tracer.books().spans;
-        let gone = answered + unanswered + quiet + displaced + ended;
-        assert_eq!(opened, gone + self.tracer.waiting() as u64, "{:?}", self.tracer.books());
+        let waiting = self.tracer.waiting() as u64;
+        assert!(self.tracer.books().spans.balanced(waiting), "{waiting}: {:?}", self.tracer.books());
+        for books in (0..2).filter_map(|bus| self.tracer.carriers(bus)) {
+            assert!(books.balanced(), "{books:?}");
+        }
     }
 }
 
