@@ -80,7 +80,7 @@ impl Intake {
             io::Error::new(error.kind(), text)
         })?;
         if let Ok(bound) = listener.local_addr() {
-            info!("http://{bound}/v1/traces and /v1/logs (OTLP)");
+            info!("OTLP/HTTP at {bound}: spans and log records of local services");
             // Set once: the service listens at one address.
             let _ = status.otlp.set(bound);
         }
@@ -128,3 +128,6 @@ async fn serve(stream: tokio::net::TcpStream, door: Arc<Door>) {
         debug!(%error, "otlp connection");
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,7 +5,7 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use can_decode::{CanId, Frame, FrameFlags};
-use socketcan::frame::FdFlags;
+use socketcan::id::FdFlags;
 use socketcan::{
     CanAnyFrame, CanFdFrame, CanFdSocket, CanFrame, EmbeddedFrame as _, ExtendedId, Id, Socket as _,
     SocketOptions as _, StandardId,

@@ -87,7 +87,7 @@ impl Plan {
 fn frame(text: &str, fd: bool) -> Result<Frame, String> {
     // The reader takes whole lines.
     let line = format!("(0.0) x {text}");
-    let frame = candump::parse_line(line.as_bytes()).map(|line| line.frame);
+    let frame = candump::parse_line(&line).map(|line| line.frame);
     let frame = frame.ok().filter(Frame::is_data).ok_or_else(|| {
         format!("{text:?} is no data frame; write 123#11223344, 12345678#11, or 123##1<data> for CAN FD")
     })?;

@@ -17,11 +17,6 @@ pub(super) struct Found<'a> {
 }
 
 impl<'a> Names<'a> {
-    /// Messages of all buses' tables: the schema's, before conversations are named in it.
-    pub(super) fn messages(self) -> usize {
-        self.0.iter().map(|bus| bus.table.messages().len()).sum()
-    }
-
     /// The bus of this name.
     pub(super) fn bus(self, name: &str) -> Result<usize, String> {
         self.0.iter().position(|bus| bus.name == name).ok_or_else(|| {
