@@ -34,7 +34,7 @@ pub use schema::{MessageSchema, Schema, SignalSchema};
 pub use seal::{Body, SealedBlock, Sealer};
 pub use spans::{
     AttributeValue, BusSpan, BusSpanKind, LocalSpan, SampleMark, SignalValues, SpanFailure, SpanKind,
-    SpanLink, SpanOrigin, SpanRecord, SpanStatus, SpansBuilder, read_spans, span_id,
+    SpanLink, SpanLinks, SpanOrigin, SpanRecord, SpanStatus, SpansBuilder, read_spans, span_id,
 };
 
 /// The bounds of the format. A reader refuses what exceeds them before it allocates.
@@ -47,11 +47,9 @@ pub mod limits {
     pub const ROWS_MAX: usize = 1 << 20;
     /// Most spans in a block; the daemon seals long before.
     pub const SPANS_MAX: usize = 1 << 16;
-    /// Most links of one span; the rest is counted.
-    pub const SPAN_LINKS_MAX: usize = 16;
     /// Most attributes of a local service's span; the rest is counted.
     pub const SPAN_ATTRIBUTES_MAX: usize = 32;
-    /// Most links, and most attributes, of all spans of a block together.
+    /// Most attributes, and most links, of all spans of a block together.
     pub const SPAN_DETAILS_MAX: usize = 1 << 18;
     /// Most messages in a schema: the index is a `u16` in the daemon's tables.
     pub const MESSAGES_MAX: usize = 1 << 16;

@@ -11,7 +11,8 @@ use store::block::{
     AttributeValue, BootId, BoundGrowth, BusSpan, BusSpanKind, ClockDomain, ClockMap, ClockSegment,
     ClockSource, ClockSync, Dictionary, HistogramRecord, Identity, LocalSpan, LogRecord, MessageSchema,
     Opening, SampleMark, SamplesBuilder, Schema, SchemaHash, Severity, SignalSchema, SignalValues,
-    SpanFailure, SpanKind, SpanLink, SpanOrigin, SpanRecord, SpanStatus, SyncSource, TaiUtcSource, Timescale,
+    SpanFailure, SpanKind, SpanLink, SpanLinks, SpanOrigin, SpanRecord, SpanStatus, SyncSource, TaiUtcSource,
+    Timescale,
 };
 
 /// 2026-01-01 in nanoseconds.
@@ -189,8 +190,7 @@ fn frame(trace_id: [u8; 16], parent: [u8; 8], row: i64) -> SpanRecord {
         clock: ClockSource::Hardware,
         origin: SpanOrigin::Bus(BusSpan { kind, message, id: None, signals, sample: None }),
         status: SpanStatus::Unset,
-        links: Vec::new(),
-        links_cut: 0,
+        links: SpanLinks::default(),
     }
 }
 
@@ -203,7 +203,7 @@ pub fn traces() -> Vec<SpanRecord> {
         kind: SpanKind::ALL[row as usize % 5],
         attributes: vec![
             ("brake.reason".into(), AttributeValue::Text("obstacle".into())),
-            ("brake.full".into(), AttributeValue::Bool(row % 2 == 0)),
+            ("brake.full".into(), AttributeValue::Bool(row.is_multiple_of(2))),
             ("brake.count".into(), AttributeValue::Int(-(row as i64))),
             ("brake.bar".into(), AttributeValue::Double(row as f64 * 0.5)),
         ],
@@ -245,8 +245,7 @@ pub fn traces() -> Vec<SpanRecord> {
                 parent_span_id: plain.parent_span_id.filter(|_| row % 9 != 0),
                 origin,
                 status: statuses[row as usize % 6].clone(),
-                links: (0..row % 11 / 8).map(link).collect(),
-                links_cut: u32::from(row == 9),
+                links: (0..row % 11 / 8).map(link).collect::<SpanLinks>().with_cut(u32::from(row == 9)),
                 ..plain
             }
         })

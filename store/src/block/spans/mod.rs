@@ -16,7 +16,7 @@ pub use read::read_spans;
 pub(super) use read_v1::read_spans_v1;
 pub use record::{
     AttributeValue, BusSpan, BusSpanKind, LocalSpan, SampleMark, SignalValues, SpanFailure, SpanKind,
-    SpanLink, SpanOrigin, SpanRecord, SpanStatus,
+    SpanLink, SpanLinks, SpanOrigin, SpanRecord, SpanStatus,
 };
 pub use write::SpansBuilder;
 

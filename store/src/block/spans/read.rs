@@ -10,7 +10,7 @@ use super::super::wire::{Reader, unzigzag};
 use super::super::{BlockError, ClockSource, SlotMillis, column, limits};
 use super::record::{
     AttributeValue, BusSpan, BusSpanKind, LocalSpan, SampleMark, SignalValues, SpanFailure, SpanKind,
-    SpanLink, SpanOrigin, SpanRecord, SpanStatus,
+    SpanLink, SpanLinks, SpanOrigin, SpanRecord, SpanStatus,
 };
 
 /// Reads a span body.
@@ -28,7 +28,7 @@ pub fn read_spans(body: &[u8]) -> Result<Vec<SpanRecord>, BlockError> {
     reader.end()?;
     let rest = statuses.into_iter().zip(links).zip(origins);
     rest.enumerate()
-        .map(|(row, ((status, (links, links_cut)), origin))| {
+        .map(|(row, ((status, links), origin))| {
             Ok(SpanRecord {
                 trace_id: tables.trace(heads.traces[row])?,
                 span_id: tables.optional_id(heads.own[row])?,
@@ -40,7 +40,6 @@ pub fn read_spans(body: &[u8]) -> Result<Vec<SpanRecord>, BlockError> {
                 origin,
                 status,
                 links,
-                links_cut,
             })
         })
         .collect()
@@ -198,12 +197,10 @@ fn read_statuses(
         .collect()
 }
 
-type Links = (Vec<SpanLink>, u32);
-
-fn read_links(reader: &mut Reader<'_>, count: usize, tables: &Tables) -> Result<Vec<Links>, BlockError> {
+fn read_links(reader: &mut Reader<'_>, count: usize, tables: &Tables) -> Result<Vec<SpanLinks>, BlockError> {
     let counts = column::read(reader, count)?;
     let cut = column::read(reader, count)?;
-    let links = total("links", &counts, limits::SPAN_LINKS_MAX)?;
+    let links = total("links", &counts, SpanLinks::MAX)?;
     let traces = column::read(reader, links)?;
     let ids = column::read(reader, links)?;
     let mut links = traces.into_iter().zip(ids);
@@ -212,8 +209,9 @@ fn read_links(reader: &mut Reader<'_>, count: usize, tables: &Tables) -> Result<
         .zip(cut)
         .map(|(count, cut)| {
             let link = |(trace, id)| Ok(SpanLink { trace_id: tables.trace(trace)?, span_id: tables.id(id)? });
-            let of_span = links.by_ref().take(count as usize).map(link).collect::<Result<_, BlockError>>()?;
-            Ok((of_span, small("links cut", cut)?))
+            let of_span =
+                links.by_ref().take(count as usize).map(link).collect::<Result<SpanLinks, BlockError>>()?;
+            Ok(of_span.with_cut(small("links cut", cut)?))
         })
         .collect()
 }

@@ -2,7 +2,7 @@
 
 use super::super::wire::{Reader, unzigzag};
 use super::super::{BlockError, ClockSource, column, limits};
-use super::record::{BusSpan, BusSpanKind, SignalValues, SpanOrigin, SpanRecord, SpanStatus};
+use super::record::{BusSpan, BusSpanKind, SignalValues, SpanLinks, SpanOrigin, SpanRecord, SpanStatus};
 
 /// Reads a span body of version 1.
 ///
@@ -41,8 +41,7 @@ pub(in super::super) fn read_spans_v1(body: &[u8]) -> Result<Vec<SpanRecord>, Bl
                 clock: ClockSource::from_number(clocks[row])?,
                 origin: SpanOrigin::Bus(bus),
                 status: SpanStatus::Unset,
-                links: Vec::new(),
-                links_cut: 0,
+                links: SpanLinks::default(),
             })
         })
         .collect()

@@ -29,19 +29,71 @@ pub struct SpanRecord {
     pub origin: SpanOrigin,
     /// How it ended.
     pub status: SpanStatus,
-    /// What else it has to do with, at most [`limits::SPAN_LINKS_MAX`](super::super::limits::SPAN_LINKS_MAX).
-    pub links: Vec<SpanLink>,
-    /// Links for which there was no room.
-    pub links_cut: u32,
+    /// What else it has to do with.
+    pub links: SpanLinks,
 }
 
 /// A span that a span has to do with besides its parent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SpanLink {
     /// Its trace.
     pub trace_id: [u8; 16],
     /// Its id.
     pub span_id: [u8; 8],
+}
+
+/// Links of a span, as many as there is room for; they lie in the span itself, so that a traced frame allocates nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SpanLinks {
+    len: usize,
+    links: [SpanLink; Self::MAX],
+    /// Those for which there was no room.
+    pub cut: u32,
+}
+
+impl SpanLinks {
+    /// The most there are.
+    pub const MAX: usize = 4;
+
+    /// Adds a link, or counts it in [`Self::cut`].
+    pub fn push(&mut self, link: SpanLink) {
+        match self.links.get_mut(self.len) {
+            Some(place) => {
+                *place = link;
+                self.len += 1;
+            }
+            None => self.cut = self.cut.saturating_add(1),
+        }
+    }
+
+    /// The same, with so many for which there was no room.
+    #[must_use]
+    pub const fn with_cut(self, cut: u32) -> Self {
+        Self { cut, ..self }
+    }
+
+    /// The links, in the order in which they were added.
+    pub fn iter(&self) -> impl Iterator<Item = &SpanLink> {
+        self.links.iter().take(self.len)
+    }
+
+    /// How many there are, without those that were cut.
+    pub const fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether there is none.
+    pub const fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+}
+
+impl FromIterator<SpanLink> for SpanLinks {
+    fn from_iter<T: IntoIterator<Item = SpanLink>>(links: T) -> Self {
+        let mut all = Self::default();
+        links.into_iter().for_each(|link| all.push(link));
+        all
+    }
 }
 
 /// Where a span happened.

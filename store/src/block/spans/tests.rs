@@ -67,15 +67,15 @@ prop_compose! {
         ids in (0..4_u8, prop::option::of(0..4_u8), prop::option::of(0..4_u8)),
         flags: u8, start_ns: i64, duration_ns: u64, clock in prop::sample::select(ClockSource::ALL),
         origin in prop_oneof![any_bus(), any_local()], status in any_status(),
-        links in prop::collection::vec((0..4_u8, 0..4_u8), 0..3), links_cut: u32,
+        links in prop::collection::vec((0..4_u8, 0..4_u8), 0..=SpanLinks::MAX), cut: u32,
     ) -> SpanRecord {
         let link = |(trace, id)| SpanLink { trace_id: [trace; 16], span_id: [id; 8] };
         SpanRecord {
             trace_id: [ids.0; 16],
             span_id: ids.1.map(|id| [id; 8]),
             parent_span_id: ids.2.map(|id| [id; 8]),
-            flags, start_ns, duration_ns, clock, origin, status, links_cut,
-            links: links.into_iter().map(link).collect(),
+            flags, start_ns, duration_ns, clock, origin, status,
+            links: links.into_iter().map(link).collect::<SpanLinks>().with_cut(cut),
         }
     }
 }
@@ -130,8 +130,7 @@ fn frame(trace: u8, start_ns: i64) -> SpanRecord {
             sample: None,
         }),
         status: SpanStatus::Unset,
-        links: Vec::new(),
-        links_cut: 0,
+        links: SpanLinks::default(),
     }
 }
 
@@ -158,14 +157,13 @@ fn what_is_beyond_the_limits_is_cut_and_counted() {
     let span = SpanRecord {
         origin: SpanOrigin::Local(Box::new(local)),
         status: SpanStatus::Error(SpanFailure::Message(long)),
-        links: vec![SpanLink { trace_id: [1; 16], span_id: [2; 8] }; 20],
-        links_cut: u32::MAX,
+        links: [SpanLink { trace_id: [1; 16], span_id: [2; 8] }; 20].into_iter().collect(),
         ..frame(1, 0)
     };
     let read = read_spans(&encode(&[span])).unwrap();
     let (SpanOrigin::Local(local), [back]) = (&read[0].origin, &read[..]) else { panic!("{read:?}") };
     assert_eq!((local.attributes.len(), local.attributes_cut), (limits::SPAN_ATTRIBUTES_MAX, 9));
-    assert_eq!((back.links.len(), back.links_cut), (limits::SPAN_LINKS_MAX, u32::MAX));
+    assert_eq!((back.links.len(), back.links.cut), (SpanLinks::MAX, 16));
     let SpanStatus::Error(SpanFailure::Message(message)) = &back.status else { panic!("{back:?}") };
     for text in [&local.service, &local.name, &local.attributes[0].0, message] {
         assert!(text.len() <= limits::NAME_BYTES_MAX && text.ends_with("ü…"), "{text}");

@@ -20,14 +20,14 @@ pub struct SpansBuilder {
 }
 
 impl SpansBuilder {
-    /// Adds a span. Links and attributes beyond the limits are counted in it and left out; longer texts are cut at a
-    /// character and end with `…`.
+    /// Adds a span. Attributes beyond the limit are counted in it and left out; longer texts are cut at a character and
+    /// end with `…`.
     pub fn push(&mut self, mut span: SpanRecord) {
-        let cut = cut_off(&mut span.links, limits::SPAN_LINKS_MAX);
-        span.links_cut = span.links_cut.saturating_add(cut);
         if let SpanOrigin::Local(local) = &mut span.origin {
-            let cut = cut_off(&mut local.attributes, limits::SPAN_ATTRIBUTES_MAX);
-            local.attributes_cut = local.attributes_cut.saturating_add(cut);
+            let cut = local.attributes.len().saturating_sub(limits::SPAN_ATTRIBUTES_MAX);
+            local.attributes.truncate(limits::SPAN_ATTRIBUTES_MAX);
+            local.attributes_cut =
+                local.attributes_cut.saturating_add(u32::try_from(cut).unwrap_or(u32::MAX));
             shorten(&mut local.service);
             shorten(&mut local.name);
             for (key, value) in &mut local.attributes {
@@ -71,12 +71,6 @@ impl SpansBuilder {
         columns.put_local(&self.spans, &tables);
         self.spans.clear();
     }
-}
-
-fn cut_off<T>(items: &mut Vec<T>, max: usize) -> u32 {
-    let cut = items.len().saturating_sub(max);
-    items.truncate(max);
-    u32::try_from(cut).unwrap_or(u32::MAX)
 }
 
 fn shorten(text: &mut Arc<str>) {
@@ -177,7 +171,7 @@ impl<'a> Tables<'a> {
         for span in spans {
             tables.traces.add(span.trace_id);
             span.parent_span_id.into_iter().chain(span.span_id).for_each(|id| tables.ids.add(id));
-            for link in &span.links {
+            for link in span.links.iter() {
                 tables.traces.add(link.trace_id);
                 tables.ids.add(link.span_id);
             }
@@ -256,8 +250,8 @@ impl Columns<'_> {
 
     fn put_links(&mut self, spans: &[SpanRecord], tables: &Tables<'_>) {
         self.put(spans.iter().map(|span| span.links.len() as u64));
-        self.put(spans.iter().map(|span| span.links_cut.into()));
-        let links = || spans.iter().flat_map(|span| &span.links);
+        self.put(spans.iter().map(|span| span.links.cut.into()));
+        let links = || spans.iter().flat_map(|span| span.links.iter());
         self.put(links().map(|link| tables.traces.place(link.trace_id)));
         self.put(links().map(|link| tables.ids.place(link.span_id)));
     }
