@@ -83,8 +83,10 @@ impl Lab {
         let index = tables.table.find(frame.id())?;
         let message = tables.first_message + usize::from(index.0);
         let definition = tables.table.message(index);
-        let error =
-            self.tracer.decoded(&Decoded { record: &record, message, definition, carried, now }, &mut sink);
+        let error = self.tracer.decoded(
+            &Decoded { record: &record, message, definition, carried, sample: None, now },
+            &mut sink,
+        );
         self.balance();
         error
     }

@@ -3,6 +3,7 @@
 use can_decode::trace::classic::ClassicReader;
 use can_decode::trace::{TraceError, TraceFlags, payload};
 use can_decode::{BootNanos, Message, TraceContext};
+use store::block::SampleMark;
 
 use super::books::{CarrierBooks, TraceBooks};
 use super::exchanges::{Course, Exchanges, Request, Response};
@@ -45,6 +46,8 @@ pub(crate) struct Decoded<'a> {
     pub(crate) definition: &'a Message,
     /// The context that came for it in other frames.
     pub(crate) carried: Option<TraceContext>,
+    /// Where its samples are.
+    pub(crate) sample: Option<SampleMark>,
     pub(crate) now: BootNanos,
 }
 
@@ -145,6 +148,7 @@ impl Tracer {
             if let Some(part) = self.roles.part_of(role) {
                 span.attributes = part.attributes(&part.values(frame.definition, &record.frame));
             }
+            span.sample = frame.sample;
             self.exchanges.tell(&span, sink);
         }
         error
@@ -186,7 +190,8 @@ impl Tracer {
             let place = frame.message as u32;
             let frame_span =
                 Span::of(&context.unwrap_or(nothing), record.stamp, record.bus, record.frame.id(), place);
-            let span = Span { kind: SpanKind::Exchange, attributes: part.attributes(&values), ..frame_span };
+            let attributes = part.attributes(&values);
+            let span = Span { kind: SpanKind::Exchange, attributes, sample: frame.sample, ..frame_span };
             let course = asking.course;
             let request = Request { course, key, context, span, asked: at, completed: at, is_quiet: false };
             is_done |= self.exchanges.open(&request, sink);

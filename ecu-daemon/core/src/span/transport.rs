@@ -213,6 +213,7 @@ impl Heard<'_> {
             kind,
             status: Status::Unset,
             attributes: [None; ATTRIBUTES_MAX],
+            sample: None,
             links: Links::NONE,
         }
     }
