@@ -17,6 +17,7 @@ pub mod http;
 pub mod inbox;
 pub mod inspect;
 pub mod log_socket;
+pub mod otlp;
 pub mod run;
 pub mod send;
 pub mod status;

@@ -5,6 +5,7 @@
 //! time      a reading a second   ──the clock map, shared───────────────────▶ capture
 //!           ──what is new in it, channel of one; events, with the log socket's ▶ engine
 //! async     log socket           ──records, bounded channel of QUEUE_LOGS─▶ engine
+//! async     OTLP intake          ──the same, and spans, of QUEUE_SPANS────▶ engine
 //! engine    decode, collect, seal ──blocks, Inbox bounded in bytes────────▶ writer
 //! writer    the ring's only owner ──leases, one request at a time────────▶ async
 //! async     uplink               ──acknowledgements──────────────────────▶ writer
@@ -45,6 +46,7 @@ use crate::diagnostics::Diagnostics;
 use crate::engine_thread::{EngineThread, Swap};
 use crate::inbox::{Inbox, Request};
 use crate::log_socket::QUEUE_LOGS;
+use crate::otlp::QUEUE_SPANS;
 use crate::status::Status;
 use crate::stop::Stop;
 use crate::telemetry::Telemetry;
@@ -138,6 +140,7 @@ pub fn run(service: Service, status: Arc<Status>, stop: Arc<Stop>) -> Result<(),
     let mut queue = Box::new(Queue::<FrameRecord, QUEUE_FRAMES>::new());
     let (frames_in, frames_out) = queue.split();
     let (logs_in, logs_out) = sync_channel(QUEUE_LOGS);
+    let (spans_in, spans_out) = sync_channel(QUEUE_SPANS);
     let (maps_in, clock_maps) = sync_channel(1);
     let clocks = Clocks::new(config.buses.len());
     let time = config.time.clone();
@@ -157,6 +160,7 @@ pub fn run(service: Service, status: Arc<Status>, stop: Arc<Stop>) -> Result<(),
         let engine_end = EngineThread {
             frames: frames_out,
             logs: logs_out,
+            spans: spans_out,
             clock_maps,
             swaps,
             inbox: &shared.inbox,
@@ -186,7 +190,8 @@ pub fn run(service: Service, status: Arc<Status>, stop: Arc<Stop>) -> Result<(),
         spawn(scope, "writer", shared, move || writer.run())?;
         let uplink = config.uplink.take();
         let schemas = watch::Sender::new(Schemas::new(schema.0, schema.1));
-        let edge = Edge { config: &config, uplink, schemas, telemetry, logs: logs_in, reload, shared };
+        let local = (spans_in, logs_in);
+        let edge = Edge { config: &config, uplink, schemas, telemetry, local, reload, shared };
         let result = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()

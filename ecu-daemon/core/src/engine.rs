@@ -98,9 +98,11 @@ impl Engine {
         books.contexts_malformed += u64::from(error.is_some());
     }
 
-    /// Takes a span that a local service has sent.
+    /// Takes a span that a local service has sent, and keeps it with the others of its trace.
     pub fn span(&mut self, span: SpanRecord, now: BootNanos, perform: &mut impl FnMut(Action)) {
-        self.collector.span_record(span, now, perform);
+        if self.tracer.keeps_local(&span) {
+            self.collector.span_record(span, now, perform);
+        }
     }
 
     /// Takes a log record.

@@ -93,7 +93,9 @@ impl Door {
             "/v1/traces" => Kind::Spans,
             "/v1/logs" => Kind::Logs,
             path => {
-                let text = format!("there is no {path:?} here; send spans to /v1/traces and log records to /v1/logs");
+                let text = format!(
+                    "there is no {path:?} here; send spans to /v1/traces and log records to /v1/logs"
+                );
                 return Err(Refusal::new(StatusCode::NOT_FOUND, text));
             }
         };
@@ -131,8 +133,7 @@ impl Door {
         let (mut good, mut outcome) = (Vec::new(), Outcome::default());
         let whole = read::records(body, |service, message| {
             let full = || format!("more than {RECORDS_MAX} records in a request; send smaller ones");
-            let record =
-                if good.len() < RECORDS_MAX { read(service, message) } else { Err(full()) };
+            let record = if good.len() < RECORDS_MAX { read(service, message) } else { Err(full()) };
             match record {
                 Ok(record) => good.push(record),
                 Err(why) => {
@@ -197,7 +198,10 @@ fn form(headers: &HeaderMap) -> Result<bool, Refusal> {
 
 async fn body(request: Request<Incoming>, is_gzip: bool) -> Result<Vec<u8>, Refusal> {
     let too_long = || {
-        Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, format!("the body has more than {BODY_BYTES_MAX} bytes; send less at once"))
+        Refusal::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            format!("the body has more than {BODY_BYTES_MAX} bytes; send less at once"),
+        )
     };
     let limited = Limited::new(request.into_body(), BODY_BYTES_MAX);
     let collected = tokio::time::timeout(BODY_WITHIN, limited.collect()).await;

@@ -63,7 +63,10 @@ pub(super) struct Log<'a> {
 ///
 /// # Errors
 /// [`Malformed`], maybe after some were visited.
-pub(super) fn records<'a>(request: &'a [u8], mut visit: impl FnMut(&'a str, &'a [u8])) -> Result<(), Malformed> {
+pub(super) fn records<'a>(
+    request: &'a [u8],
+    mut visit: impl FnMut(&'a str, &'a [u8]),
+) -> Result<(), Malformed> {
     for resource in messages(request, 1) {
         let resource = resource?;
         let mut service = UNKNOWN;
@@ -167,7 +170,9 @@ impl<'a> Span<'a> {
     }
 
     /// Its attributes; `None` for values that are lists or bytes.
-    pub(super) fn attributes(&self) -> impl Iterator<Item = Result<(&'a str, Option<Scalar<'a>>), Malformed>> {
+    pub(super) fn attributes(
+        &self,
+    ) -> impl Iterator<Item = Result<(&'a str, Option<Scalar<'a>>), Malformed>> {
         messages(self.message, 9).map(|attribute| {
             let (key, value) = key_value(attribute?)?;
             Ok((text(key)?, value))

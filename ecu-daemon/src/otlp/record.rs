@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use store::block::limits::{NAME_BYTES_MAX, SPAN_ATTRIBUTES_MAX, SPAN_LINKS_MAX};
+use store::block::limits::{NAME_BYTES_MAX, SPAN_ATTRIBUTES_MAX};
 use store::block::{
-    AttributeValue, ClockSource, LocalSpan, LogRecord, Severity, SpanFailure, SpanKind, SpanLink, SpanOrigin,
-    SpanRecord, SpanStatus,
+    AttributeValue, ClockSource, LocalSpan, LogRecord, Severity, SpanFailure, SpanKind, SpanLink, SpanLinks,
+    SpanOrigin, SpanRecord, SpanStatus,
 };
 
 use super::read::{Log, Scalar, Span};
@@ -38,7 +38,7 @@ pub(super) fn span(service: &str, message: &[u8]) -> Result<SpanRecord, String> 
         STATUS_ERROR => SpanStatus::Error(SpanFailure::Message(name(span.status_message))),
         _ => SpanStatus::Unset,
     };
-    let (links, links_cut) = links(&span).map_err(in_words)?;
+    let links = links(&span).map_err(in_words)?;
     let (attributes, attributes_cut) = attributes(&span).map_err(in_words)?;
     let local = LocalSpan {
         service: name(span.service),
@@ -58,7 +58,6 @@ pub(super) fn span(service: &str, message: &[u8]) -> Result<SpanRecord, String> 
         origin: SpanOrigin::Local(Box::new(local)),
         status,
         links,
-        links_cut,
     })
 }
 
@@ -107,19 +106,16 @@ fn time(ns: u64) -> Option<i64> {
     i64::try_from(ns).ok().filter(|ns| *ns > 0)
 }
 
-fn links(span: &Span<'_>) -> Result<(Vec<SpanLink>, u32), Malformed> {
-    let (mut links, mut more) = (Vec::new(), 0);
+fn links(span: &Span<'_>) -> Result<SpanLinks, Malformed> {
+    let mut links = SpanLinks::default();
     for link in span.links() {
         let link = link?;
         // Links without ids lead nowhere.
-        let (Some(trace_id), Some(span_id)) = (id(link.trace_id), id(link.span_id)) else { continue };
-        if links.len() < SPAN_LINKS_MAX {
+        if let (Some(trace_id), Some(span_id)) = (id(link.trace_id), id(link.span_id)) {
             links.push(SpanLink { trace_id, span_id });
-        } else {
-            more += 1;
         }
     }
-    Ok((links, more))
+    Ok(links)
 }
 
 fn attributes(span: &Span<'_>) -> Result<(Vec<(Arc<str>, AttributeValue)>, u32), Malformed> {

@@ -8,10 +8,10 @@ use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span, Status, span};
 use proptest::prelude::*;
 use prost::Message as _;
-use store::block::limits::{NAME_BYTES_MAX, SPAN_ATTRIBUTES_MAX, SPAN_LINKS_MAX};
+use store::block::limits::{NAME_BYTES_MAX, SPAN_ATTRIBUTES_MAX};
 use store::block::{
-    AttributeValue, ClockSource, LogRecord, Severity, SpanFailure, SpanKind, SpanLink, SpanOrigin, SpanRecord,
-    SpanStatus,
+    AttributeValue, ClockSource, LogRecord, Severity, SpanFailure, SpanKind, SpanLink, SpanLinks, SpanOrigin,
+    SpanRecord, SpanStatus,
 };
 
 use super::{read, record};
@@ -84,7 +84,9 @@ fn a_span_is_read_with_all_that_is_kept_of_it() {
         status: Some(Status { message: "no pressure".to_owned(), code: 2 }),
         ..plain()
     };
-    let [Ok(record)] = &all(&spans_request(resource("brakes"), vec![sent]), record::span)[..] else { panic!("one") };
+    let [Ok(record)] = &all(&spans_request(resource("brakes"), vec![sent]), record::span)[..] else {
+        panic!("one")
+    };
     let SpanOrigin::Local(local) = &record.origin else { panic!("{record:?}") };
     assert_eq!((&*local.service, &*local.name, local.kind), ("brakes", "brake", SpanKind::Server));
     let attributes: Vec<_> = local.attributes.iter().map(|(key, value)| (&**key, value.clone())).collect();
@@ -105,8 +107,7 @@ fn a_span_is_read_with_all_that_is_kept_of_it() {
         clock: ClockSource::UserSpace,
         origin: record.origin.clone(),
         status: SpanStatus::Error(SpanFailure::Message("no pressure".into())),
-        links: vec![SpanLink { trace_id: [1; 16], span_id: [2; 8] }],
-        links_cut: 0,
+        links: SpanLinks::from_iter([SpanLink { trace_id: [1; 16], span_id: [2; 8] }]),
     };
     assert_eq!(*record, whole);
 }
@@ -134,7 +135,7 @@ fn what_is_kept_of_a_span_is_bounded() {
         name: long.clone(),
         end_time_unix_nano: 0,
         attributes: (0..SPAN_ATTRIBUTES_MAX + 3).map(|_| attribute(&long, text(&long))).collect(),
-        links: (0..SPAN_LINKS_MAX + 2)
+        links: (0..SpanLinks::MAX + 2)
             .map(|_| span::Link { trace_id: vec![1; 16], span_id: vec![2; 8], ..span::Link::default() })
             .collect(),
         ..plain()
@@ -143,7 +144,7 @@ fn what_is_kept_of_a_span_is_bounded() {
     let SpanOrigin::Local(local) = &record.origin else { panic!("{record:?}") };
     assert_eq!((&*local.service, local.name.len(), record.duration_ns), ("unknown", NAME_BYTES_MAX, 0));
     assert_eq!((local.attributes.len(), local.attributes_cut), (SPAN_ATTRIBUTES_MAX, 3));
-    assert_eq!((record.links.len(), record.links_cut), (SPAN_LINKS_MAX, 2));
+    assert_eq!((record.links.len(), record.links.cut), (SpanLinks::MAX, 2));
     assert!(local.attributes.iter().all(|(key, _)| key.len() <= NAME_BYTES_MAX));
 }
 
@@ -178,18 +179,20 @@ fn log_records_are_read_with_their_traces() {
 
 fn any_span() -> impl Strategy<Value = Span> {
     let ids = (prop::collection::vec(any::<u8>(), 0..20), prop::collection::vec(any::<u8>(), 0..10));
-    (ids, ".{0,20}", any::<[u64; 2]>(), any::<i32>(), prop::collection::vec((".{0,5}", any::<i64>()), 0..4)).prop_map(
-        |((trace_id, span_id), name, [start, end], kind, attributes)| Span {
+    (ids, ".{0,20}", any::<[u64; 2]>(), any::<i32>(), prop::collection::vec((".{0,5}", any::<i64>()), 0..4))
+        .prop_map(|((trace_id, span_id), name, [start, end], kind, attributes)| Span {
             trace_id,
             span_id,
             name,
             start_time_unix_nano: start,
             end_time_unix_nano: end,
             kind,
-            attributes: attributes.iter().map(|(key, value)| attribute(key, Some(Value::IntValue(*value)))).collect(),
+            attributes: attributes
+                .iter()
+                .map(|(key, value)| attribute(key, Some(Value::IntValue(*value))))
+                .collect(),
             ..Span::default()
-        },
-    )
+        })
 }
 
 proptest! {

@@ -3,7 +3,7 @@
 use can_decode::trace::classic::ClassicReader;
 use can_decode::trace::{TraceError, TraceFlags, payload};
 use can_decode::{BootNanos, Message, TraceContext};
-use store::block::SampleMark;
+use store::block::{SampleMark, SpanRecord, SpanStatus};
 
 use super::books::{CarrierBooks, TraceBooks};
 use super::exchanges::{Course, Exchanges, Request, Response};
@@ -28,6 +28,7 @@ pub struct Tracer {
     /// The last frame's stamp, where requests may wait: a recording's time goes on with its frames.
     last: Option<Stamp>,
     has_courses: bool,
+    local_slow_ns: Option<u64>,
 }
 
 /// Contexts of one bus that are not in the frame itself.
@@ -77,7 +78,15 @@ impl Tracer {
         let sampler = Sampler::new(settings.sampling, catalog.buses().len());
         let has_courses = !courses.is_empty();
         let exchanges = Exchanges::new(courses, settings.waiting_max, sampler, settings.roots);
-        Ok(Self { roles, carriers, before: Vec::new(), exchanges, last: None, has_courses })
+        Ok(Self {
+            roles,
+            carriers,
+            before: Vec::new(),
+            exchanges,
+            last: None,
+            has_courses,
+            local_slow_ns: settings.local_slow_ns,
+        })
     }
 
     /// Contexts where the database has them, and nothing else.
@@ -90,6 +99,7 @@ impl Tracer {
             exchanges: Exchanges::new(Vec::new(), 0, sampler, None),
             last: None,
             has_courses: false,
+            local_slow_ns: None,
         }
     }
 
@@ -197,6 +207,13 @@ impl Tracer {
             is_done |= self.exchanges.open(&request, sink);
         }
         is_done
+    }
+
+    /// Whether to keep a span that a local service has sent.
+    pub(crate) fn keeps_local(&mut self, span: &SpanRecord) -> bool {
+        let is_failed = matches!(span.status, SpanStatus::Error(_));
+        let is_slow = self.local_slow_ns.is_some_and(|slow_ns| span.duration_ns >= slow_ns);
+        self.exchanges.keeps_local(&span.trace_id, is_failed, is_slow)
     }
 
     /// Gives up requests that were not answered in time. To be called a few times a second.

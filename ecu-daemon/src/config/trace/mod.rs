@@ -94,6 +94,7 @@ impl Check<'_> {
         let timeout = self.trace_time(raw.timeout, TIMEOUT_NS);
         let slow = raw.slow.map(|slow| self.trace_time(Some(slow), 0));
         let patience = Patience { timeout, slow };
+        settings.local_slow_ns = slow.map(|slow| slow.as_nanos() as u64);
         let plain = classic::Limits::default();
         let limits = classic::Limits {
             part_ns: self.trace_time(raw.part_timeout, plain.part_ns as u64).as_nanos() as i64,
