@@ -74,6 +74,13 @@ ecu-daemon: telemetry of an ECU, from CAN frames to the cloud
   ecu-daemon export --store DB --format candump|csv|mf4 --output FILE [--name GLOB] [--bus NAME] [--from TIME] [--to TIME]
                    [--control SOCKET]
       To a file: signals as CSV or ASAM MDF 4.10, raw frames (`raw` of a [[bus]]) as a log of candump.
+  ecu-daemon send INTERFACE FRAME [--fd] [--new-trace | --traceparent TEXT] [--offset N | --classic ID [--tag N]]
+                  [--dbc FILE] [--rate N] [--count N]
+      Puts a frame on a bus, for tests: 123#1122334455667788, 18FF0001#11, 123##1<data> for CAN FD. With a trace
+      context, and each traceparent that is sent is printed: --new-trace begins a trace with each frame. The context is
+      at byte N of a CAN-FD frame, or in four context frames with the identifier ID before the frame; with --dbc where
+      TraceContextOffset says, and with the message's alive counter. --rate: frames a second, 10 when absent, at
+      most 1000. --count: 1 when absent.
   ecu-daemon --version | --help
 ";
 
@@ -144,6 +151,7 @@ fn dispatch(mut arguments: lexopt::Parser) -> Result<(), Failure> {
         "query" => query::command(arguments),
         "sql" => sql::command(arguments),
         "export" => export::command(arguments),
+        "send" => crate::send::command(arguments),
         #[cfg(feature = "demo")]
         "demo" => crate::demo::command(arguments),
         #[cfg(not(feature = "demo"))]
@@ -191,7 +199,7 @@ impl From<&RunError> for Failure {
     fn from(error: &RunError) -> Self {
         let code = match error {
             RunError::Ring(_) | RunError::Lost { .. } => exit::IO,
-            RunError::Schema(_) => exit::CONFIG,
+            RunError::Schema(_) | RunError::Trace(_) => exit::CONFIG,
             RunError::System(..) => exit::UNAVAILABLE,
             RunError::Panicked => exit::SOFTWARE,
         };

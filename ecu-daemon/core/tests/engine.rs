@@ -151,7 +151,7 @@ fn a_context_makes_a_span_if_its_sender_sampled_it() {
     engine.tick(BootNanos(1_000 * MS), &mut step(&mut blocks));
     let traces = blocks.iter().find(|block| block.header().class == Class::Traces).unwrap();
     let (_, Records::Spans(spans)) = open(traces.bytes()).unwrap() else { panic!("no spans") };
-    assert_eq!((spans[0].trace_id, spans[0].parent_span_id), ([0xAB; 16], [0xCD; 8]));
+    assert_eq!((spans[0].trace_id, spans[0].parent_span_id), ([0xAB; 16], Some([0xCD; 8])));
     assert_eq!((spans[0].start_ns, spans[1].flags), (42_000, 3));
 }
 

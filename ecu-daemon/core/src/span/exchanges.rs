@@ -107,6 +107,11 @@ impl Exchanges {
         }
     }
 
+    /// Whether to keep a span of a local service.
+    pub(super) fn keeps_local(&mut self, trace_id: &[u8; 16], is_failed: bool, is_slow: bool) -> bool {
+        self.sampler.keeps_local(trace_id, is_failed, is_slow)
+    }
+
     /// Waits for the response to `request`; whether it does.
     pub(super) fn open(&mut self, request: &Request, sink: &mut impl FnMut(&Span)) -> bool {
         let mut span = request.span;
