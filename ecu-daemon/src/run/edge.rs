@@ -38,7 +38,8 @@ pub(super) struct Edge<'a> {
 impl Edge<'_> {
     /// Runs until the last block is acknowledged, or stored where there is no uplink.
     pub(super) async fn run(self) -> Result<(), RunError> {
-        let Self { config, uplink, schemas, clock_map, telemetry, local: (spans, logs), reload, shared } = self;
+        let Self { config, uplink, schemas, clock_map, telemetry, local: (spans, logs), reload, shared } =
+            self;
         // A car records even when an address is taken or a folder is missing: the fault is reported, the rest goes on.
         let http = match config.http {
             Some(address) => Http::bind(address, telemetry, Arc::clone(&shared.status)).await.map(Some),
