@@ -26,6 +26,9 @@ seal_after = "1s"
 listen = "127.0.0.1:{port}"
 [uplink]
 broker = "mqtt://{broker}"
+# What becomes a record of clocks would be counted with what was sent.
+[time]
+record = false
 [[bus]]
 kind = "socketcan"
 interface = "{interface}"

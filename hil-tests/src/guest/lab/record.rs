@@ -32,6 +32,9 @@ seal_after = "50ms"
 listen = "0.0.0.0:9464"
 [uplink]
 broker = "mqtt://{broker}"
+# What is counted is what was sent.
+[time]
+record = false
 [[bus]]
 kind = "socketcan"
 interface = "vcan0"
