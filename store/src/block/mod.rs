@@ -34,7 +34,7 @@ pub use schema::{MessageSchema, Schema, SignalSchema};
 pub use seal::{Body, SealedBlock, Sealer};
 pub use spans::{
     AttributeValue, BusSpan, BusSpanKind, LocalSpan, SampleMark, SignalValues, SpanFailure, SpanKind,
-    SpanLink, SpanLinks, SpanOrigin, SpanRecord, SpanStatus, SpansBuilder, read_spans, span_id,
+    SpanLink, SpanLinks, SpanOrigin, SpanRecord, SpanStatus, SpansBuilder, read_spans, service_name, span_id,
 };
 
 /// The bounds of the format. A reader refuses what exceeds them before it allocates.

@@ -1,10 +1,13 @@
 //! A block with its schema, checked so that outputs need not.
 
+mod spans;
+
 use std::sync::Arc;
 
-use store::block::{BlockError, BlockHeader, Group, LogRecord, Records, Samples, SpanRecord, open};
+use store::block::{BlockError, BlockHeader, Group, LogRecord, Records, Samples, open};
 use uplink::topic::VehicleId;
 
+pub(crate) use self::spans::{Marked, NamedSpans, id_of, signals_of};
 use crate::counters::Refusal;
 use crate::schemas::{Known, MessageNames, ResolvedSchema, SchemaError, Schemas, SignalNames};
 
@@ -31,13 +34,6 @@ pub(crate) enum Content {
 #[derive(Debug)]
 pub(crate) struct NamedSamples {
     samples: Samples,
-    schema: Arc<ResolvedSchema>,
-}
-
-/// Spans and what their messages are called.
-#[derive(Debug)]
-pub(crate) struct NamedSpans {
-    spans: Vec<SpanRecord>,
     schema: Arc<ResolvedSchema>,
 }
 
@@ -78,18 +74,6 @@ impl NamedSamples {
     }
 }
 
-impl NamedSpans {
-    /// The spans, in the order of the block.
-    pub(crate) fn records(&self) -> &[SpanRecord] {
-        &self.spans
-    }
-
-    /// The message that a span was seen with. `check_spans` has seen to it that there is one.
-    pub(crate) fn message(&self, span: &SpanRecord) -> Option<&MessageNames> {
-        self.schema.message(span.message as usize)
-    }
-}
-
 /// What became of a block.
 #[derive(Debug)]
 pub(crate) enum Opening {
@@ -127,7 +111,7 @@ pub(crate) fn open_block(vehicle: &VehicleId, bytes: &[u8], schemas: &Schemas) -
     };
     let content = match records {
         Records::Samples(samples) => Content::Samples(check_samples(samples, schema()?)?),
-        Records::Spans(spans) => Content::Spans(check_spans(spans, schema()?)?),
+        Records::Spans(spans) => Content::Spans(NamedSpans::new(spans, schema()?)?),
         Records::Logs(logs) => Content::Logs(logs),
         Records::Histograms(_) | Records::ClockMap(_) | Records::Dictionary(_) => {
             return Ok(Opening::Aside(header));
@@ -151,13 +135,6 @@ fn check_samples(samples: Samples, schema: Arc<ResolvedSchema>) -> Result<NamedS
         }
     }
     Ok(NamedSamples { samples, schema })
-}
-
-fn check_spans(spans: Vec<SpanRecord>, schema: Arc<ResolvedSchema>) -> Result<NamedSpans, BlockError> {
-    if spans.iter().any(|span| schema.message(span.message as usize).is_none()) {
-        return Err(NO_MESSAGE);
-    }
-    Ok(NamedSpans { spans, schema })
 }
 
 const NO_MESSAGE: BlockError = BlockError::Schema("a record is of a message that the schema does not have");

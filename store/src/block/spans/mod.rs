@@ -1,5 +1,6 @@
 //! Span bodies: what happened on the buses and in local services as parts of traces, as columns.
 
+mod names;
 mod read;
 mod read_v1;
 mod record;
@@ -12,6 +13,7 @@ use sha2::{Digest, Sha256};
 
 use super::Identity;
 
+pub use names::service_name;
 pub use read::read_spans;
 pub(super) use read_v1::read_spans_v1;
 pub use record::{

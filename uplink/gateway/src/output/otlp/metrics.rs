@@ -1,6 +1,7 @@
 //! Samples as the gauge `can.signal`: one metric for each unit, one scope for each clock.
 
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
+use opentelemetry_proto::tonic::common::v1::KeyValue;
 use opentelemetry_proto::tonic::metrics::v1::{
     Gauge, Metric, NumberDataPoint, ResourceMetrics, ScopeMetrics, metric, number_data_point,
 };
@@ -12,13 +13,14 @@ use super::super::parcel::RECORDS_MAX;
 use super::super::post::Mailbox;
 use super::{clock_attribute, resource, scope, text, time};
 use crate::opened::{NamedSamples, Series};
+use crate::schemas::{MessageNames, SignalNames};
 use crate::unit::Unit;
 
 /// Points of one piece, by clock and unit in the order of their first appearance.
 #[derive(Default)]
-struct Collected<'a> {
+pub(super) struct Collected<'a> {
     gauges: Vec<(ClockSource, &'a Unit, Vec<NumberDataPoint>)>,
-    points: usize,
+    pub(super) points: usize,
 }
 
 /// Puts the samples of a block into the mailbox.
@@ -27,7 +29,7 @@ pub(super) async fn put(samples: &NamedSamples, vehicle: &VehicleId, job: &str, 
     for series in samples.series() {
         let mut points = points(&series).peekable();
         while points.peek().is_some() {
-            collected.take(&series, &mut points);
+            collected.take(series.group.clock, &series.names.unit, &mut points);
             if collected.points == RECORDS_MAX {
                 let piece = std::mem::take(&mut collected).encode(vehicle, job);
                 mailbox.put(&piece, RECORDS_MAX).await;
@@ -42,11 +44,7 @@ pub(super) async fn put(samples: &NamedSamples, vehicle: &VehicleId, job: &str, 
 
 fn points<'a>(series: &Series<'a>) -> impl Iterator<Item = NumberDataPoint> + use<'a> {
     let (group, signal) = (series.group, &series.names.signal);
-    let attributes = vec![
-        text("can.bus", &series.message.bus),
-        text("can.message", &series.message.name),
-        text("can.signal", &signal.name),
-    ];
+    let attributes = attributes(series.message, series.names);
     series.values().map(move |(row, raw)| NumberDataPoint {
         attributes: attributes.clone(),
         time_unix_nano: time(group.times_ns[row]),
@@ -55,10 +53,23 @@ fn points<'a>(series: &Series<'a>) -> impl Iterator<Item = NumberDataPoint> + us
     })
 }
 
+/// What tells the series of a signal from others.
+pub(super) fn attributes(message: &MessageNames, names: &SignalNames) -> Vec<KeyValue> {
+    vec![
+        text("can.bus", &message.bus),
+        text("can.message", &message.name),
+        text("can.signal", &names.signal.name),
+    ]
+}
+
 impl<'a> Collected<'a> {
-    /// Takes points of a series as far as there is room.
-    fn take(&mut self, series: &Series<'a>, points: &mut impl Iterator<Item = NumberDataPoint>) {
-        let (clock, unit) = (series.group.clock, &series.names.unit);
+    /// Takes points of signals of this unit as far as there is room.
+    pub(super) fn take(
+        &mut self,
+        clock: ClockSource,
+        unit: &'a Unit,
+        points: &mut impl Iterator<Item = NumberDataPoint>,
+    ) {
         let at =
             self.gauges.iter().position(|gauge| gauge.0 == clock && gauge.1 == unit).unwrap_or_else(|| {
                 self.gauges.push((clock, unit, Vec::new()));
@@ -70,7 +81,7 @@ impl<'a> Collected<'a> {
         self.points += data_points.len() - before;
     }
 
-    fn encode(self, vehicle: &VehicleId, job: &str) -> Vec<u8> {
+    pub(super) fn encode(self, vehicle: &VehicleId, job: &str) -> Vec<u8> {
         let mut scope_metrics = Vec::<ScopeMetrics>::new();
         let mut clocks = Vec::new();
         for (clock, unit, data_points) in self.gauges {
