@@ -1,3 +1,5 @@
+mod anything;
+
 use std::fs;
 
 use can_decode::Raw;
