@@ -68,6 +68,9 @@ ecu-daemon: telemetry of an ECU, from CAN frames to the cloud
                    [--limit N] [--format table|csv|json] [--control SOCKET]
       What a ring holds. A live ring is asked through its service's control socket. TIME: 2026-11-20T13:00:00Z, or
       seconds since 1970.
+  ecu-daemon query --store DB --trace ID [--from TIME] [--to TIME] [--limit N] [--format table|csv|json]
+                   [--control SOCKET]
+      Spans, logs and the signals of the frames of a trace together, by time. ID: 32 hex digits, or a traceparent.
   ecu-daemon sql --store DB [--format table|csv|json] [--control SOCKET] [SQL]
       SQL over the tables samples, spans and logs, read-only; from standard input when absent. Limits on time_ns, bus,
       message and signal are cheap.

@@ -8,6 +8,7 @@ mod glob;
 pub mod query;
 mod render;
 pub mod source;
+mod span_text;
 pub mod sql;
 mod walk;
 

@@ -1,11 +1,13 @@
 //! The records of a ring, one after the other: what `query`, `sql` and `export` have in common.
 
+use std::borrow::Cow;
 use std::rc::Rc;
 
+use can_decode::CanId;
 use lexopt::ValueExt;
 use store::block::{
-    BlockHeader, ClockSource, Kind, LogRecord, MessageSchema, Records, Schema, SignalSchema, SpanRecord,
-    span_id,
+    BlockHeader, ClockSource, Kind, LogRecord, MessageSchema, Records, Schema, SignalSchema, SpanOrigin,
+    SpanRecord,
 };
 use store::ring::Selection;
 
@@ -17,7 +19,7 @@ use crate::cli::{Failure, exit};
 /// What of a ring is wanted.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Filter {
-    /// `MESSAGE.SIGNAL`, a message, a signal, or a log's service, with `*` and `?`.
+    /// `MESSAGE.SIGNAL`, a message, a signal, a service, or the name of a service's span, with `*` and `?`.
     pub name: Option<String>,
     /// A bus.
     pub bus: Option<String>,
@@ -91,9 +93,38 @@ pub(super) struct Sample<'a> {
 /// A span.
 pub(super) struct Span<'a> {
     pub(super) id: [u8; 8],
-    pub(super) bus: &'a str,
-    pub(super) message: &'a MessageSchema,
+    /// The bus and the message; `None` for those of local services.
+    pub(super) place: Option<(&'a str, &'a MessageSchema)>,
     pub(super) record: &'a SpanRecord,
+}
+
+impl Span<'_> {
+    /// As outputs call it, too.
+    pub(super) fn name(&self) -> Cow<'_, str> {
+        self.record.name(self.place.map_or("", |(_, message)| &message.name))
+    }
+
+    /// Its identifier on the bus.
+    pub(super) fn can_id(&self) -> Option<CanId> {
+        let message = self.place?.1;
+        self.record.bus().map(|bus| bus.id.unwrap_or(message.id))
+    }
+
+    /// What it is of: a frame, an exchange, a message, a diagnostic request, or something in a service.
+    pub(super) const fn origin(&self) -> &'static str {
+        match &self.record.origin {
+            SpanOrigin::Bus(bus) => bus.kind.name(),
+            SpanOrigin::Local(_) => "service",
+        }
+    }
+
+    /// The service that sent it.
+    pub(super) fn service(&self) -> Option<&str> {
+        match &self.record.origin {
+            SpanOrigin::Bus(_) => None,
+            SpanOrigin::Local(local) => Some(&local.service),
+        }
+    }
 }
 
 /// Walks over the records of one kind. Blocks that cannot be opened are named, counted and left out.
@@ -242,9 +273,12 @@ impl Open {
             }
             Records::Spans(spans) => {
                 let record = spans.get(index)?;
-                let (bus, message) = named_message(&self.schema, record.message as usize)?;
-                let id = span_id(self.header.identity, index as u32);
-                Some(Record::Span(Span { id, bus, message, record }))
+                let place = match record.bus() {
+                    Some(bus) => Some(named_message(&self.schema, bus.message as usize)?),
+                    None => None,
+                };
+                let id = record.id(self.header.identity, index as u32);
+                Some(Record::Span(Span { id, place, record }))
             }
             Records::Logs(logs) => logs.get(index).map(Record::Log),
             _ => None,
@@ -270,9 +304,14 @@ impl Record<'_> {
         match self {
             Self::Sample(sample) => filter.wants(sample.time_ns),
             Self::Span(span) => {
-                filter.wants(span.record.start_ns)
-                    && filter.on_bus(span.bus)
-                    && filter.named([&span.message.name])
+                let is_named = match span.place {
+                    Some((bus, message)) => filter.on_bus(bus) && filter.named([&message.name]),
+                    None => {
+                        let name = span.name();
+                        filter.bus.is_none() && filter.named([span.service().unwrap_or(""), name.as_ref()])
+                    }
+                };
+                filter.wants(span.record.start_ns) && is_named
             }
             Self::Log(log) => filter.wants(log.time_ns) && filter.named([&log.service]),
         }

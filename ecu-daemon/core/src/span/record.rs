@@ -94,7 +94,7 @@ impl Span {
             message: self.message,
             id: Some(self.id).filter(|id| Some(*id) != expected),
             signals,
-            sample: self.sample.filter(|_| !signals.is_empty()),
+            sample: self.sample,
         };
         let link = |context: &TraceContext| SpanLink { trace_id: context.trace_id, span_id: context.span_id };
         SpanRecord {

@@ -156,7 +156,7 @@ fn samples_of_spans_are_the_very_samples_with_an_exemplar_beside_them() {
         exemplar.labels.iter().map(|label| (label.name.as_str(), label.value.clone())).collect();
     let span_id = crate::output::hex(&store::block::span_id(identity, 3));
     assert_eq!(labels, [("span_id", span_id), ("trace_id", "08".repeat(16))]);
-    assert_eq!(exemplar.value, 1.0);
+    assert_eq!(exemplar.value.to_bits(), 1.0_f64.to_bits());
     let characters: usize = labels.iter().map(|(name, value)| name.len() + value.len()).sum();
     assert!(characters <= 128, "{characters}");
 }

@@ -6,8 +6,8 @@ use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::metrics::v1::{Gauge, Metric, exemplar};
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, Span};
 use store::block::{
-    AttributeValue, BusSpan, BusSpanKind, LocalSpan, SampleMark, SpanFailure, SpanKind, SpanLink, SpanOrigin,
-    SpanRecord, SpanStatus, span_id,
+    AttributeValue, BusSpan, BusSpanKind, LocalSpan, SampleMark, SignalValues, SpanFailure, SpanKind,
+    SpanLink, SpanOrigin, SpanRecord, SpanStatus, span_id,
 };
 
 use super::*;
@@ -77,7 +77,8 @@ async fn chosen_signals_are_attributes_with_unit_and_label() {
 async fn requests_are_client_spans_that_say_how_they_ended() {
     let kind = |kind| {
         with(traced(), |bus| {
-            *bus = BusSpan { kind, id: Some(CanId::Standard(0x7E0)), signals: Default::default(), ..*bus }
+            *bus =
+                BusSpan { kind, id: Some(CanId::Standard(0x7E0)), signals: SignalValues::default(), ..*bus }
         })
     };
     let ended = |kind_of, status| SpanRecord { status, ..kind(kind_of) };
