@@ -43,7 +43,8 @@ fn ask(log: &mut String, ms: u32, number: u8, context: &[u8]) {
     let mut bytes = [0; 32];
     bytes[0] = number;
     bytes[4..4 + context.len()].copy_from_slice(context);
-    let hex: String = bytes.iter().map(|byte| format!("{byte:02X}")).collect();
+    let hex: Vec<String> = bytes.iter().map(|byte| format!("{byte:02X}")).collect();
+    let hex = hex.concat();
     writeln!(log, "({}.{:03}000) can0 100##1{hex}", 1_533_201_287 + ms / 1000, ms % 1000).unwrap();
 }
 

@@ -18,19 +18,20 @@ const TALKERS: [u16; 8] = [0x100, 0x101, 0x102, 0x6A0, 0x6A1, 0x7E0, 0x7E8, 0x7D
 
 fn any_entry() -> impl Strategy<Value = String> {
     let option = |text: String, is_there: bool| if is_there { text } else { String::new() };
-    let pair = (select(&MESSAGES[..]), select(&MESSAGES[..]), select(&SIGNALS[..]), any::<[bool; 3]>()).prop_map(
-        move |(request, response, signal, [key, failure, all])| {
+    let pair = (select(&MESSAGES[..]), select(&MESSAGES[..]), select(&SIGNALS[..]), any::<[bool; 3]>())
+        .prop_map(move |(request, response, signal, [key, failure, all])| {
             let key = option(format!("key = '{signal}'\n"), key);
             let failure = option("failure = { signal = 'Result', ok = 'done' }\n".to_owned(), failure);
             let all = option("answers = 'all'\nslow = '1ms'\ntimeout = '20ms'\n".to_owned(), all);
             format!("[[trace.pair]]\nrequest = '{request}'\nresponse = '{response}'\n{key}{failure}{all}")
-        },
-    );
+        });
     let named = prop::collection::vec(select(&["ASK", "REPLY", "PLAIN", "NO"][..]), 0..4);
     let frames = (select(&BUSES[..]), select(&IDS[..]), named, any::<bool>()).prop_map(
         move |(bus, id, messages, counted)| {
             let counters = option("counters = { REPLY = 'none' }\n".to_owned(), counted);
-            format!("[[trace.context_frames]]\nbus = '{bus}'\nid = '{id}'\nmessages = {messages:?}\n{counters}")
+            format!(
+                "[[trace.context_frames]]\nbus = '{bus}'\nid = '{id}'\nmessages = {messages:?}\n{counters}"
+            )
         },
     );
     let place = select(&["", "context = 'trailer'\n", "context = 3\n", "context = 60000\n"][..]);
@@ -46,13 +47,15 @@ fn any_config() -> impl Strategy<Value = String> {
     let entries = prop::collection::vec(any_entry(), 0..6);
     (offsets, attributes, entries, any::<bool>(), 0..3_u32).prop_map(
         |(offsets, attributes, entries, roots, rate)| {
-            let offsets: String =
-                offsets.iter().map(|(message, offset)| format!("'{message}' = {offset}\n")).collect();
-            let attributes: String =
-                attributes.iter().map(|(message, signal)| format!("'{message}' = ['{signal}']\n")).collect();
+            let offsets: Vec<String> =
+                offsets.iter().map(|(message, offset)| format!("'{message}' = {offset}")).collect();
+            let attributes: Vec<String> =
+                attributes.iter().map(|(message, signal)| format!("'{message}' = ['{signal}']")).collect();
             format!(
-                "ratio = 0.5\nroots = {roots}\nspans_per_second = {rate}\nwaiting_max = 3\n[trace.offsets]\n{offsets}\
-                 [trace.attributes]\n{attributes}{}",
+                "ratio = 0.5\nroots = {roots}\nspans_per_second = {rate}\nwaiting_max = 3\n[trace.offsets]\n{}\n\
+                 [trace.attributes]\n{}\n{}",
+                offsets.join("\n"),
+                attributes.join("\n"),
                 entries.concat()
             )
         },
@@ -65,7 +68,8 @@ fn any_frame() -> impl Strategy<Value = Frame> {
         |(id, is_fd, head, rest)| {
             let bytes = [&[head][..], &rest].concat();
             let id = CanId::Standard(id);
-            if is_fd { Frame::fd(id, FrameFlags::BRS, &bytes) } else { Frame::classic(id, &bytes[..8]) }.unwrap()
+            if is_fd { Frame::fd(id, FrameFlags::BRS, &bytes) } else { Frame::classic(id, &bytes[..8]) }
+                .unwrap()
         },
     )
 }
