@@ -14,22 +14,19 @@ mod read;
 mod record;
 mod wire;
 
-use std::convert::Infallible;
 use std::io;
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 use std::time::{Duration, Instant};
 
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
 use store::block::{LogRecord, SpanRecord};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
-use tracing::{debug, info, warn};
+use tracing::{info, warn};
 
 use crate::config;
+use crate::http::{self, Answer};
 use crate::status::Status;
 use crate::stop::Stop;
 use pace::Pace;
@@ -101,7 +98,12 @@ impl Intake {
             };
             match accepted {
                 Ok((stream, _)) => {
-                    connections.spawn(serve(stream, Arc::clone(&self.door)));
+                    let door = Arc::clone(&self.door);
+                    let answer: Answer = Box::new(move |request| {
+                        let door = Arc::clone(&door);
+                        Box::pin(async move { door.answer(request).await })
+                    });
+                    connections.spawn(http::serve(stream, HEAD_WITHIN, CONNECTION_WITHIN, answer));
                 }
                 Err(error) => {
                     warn!(%error, "cannot accept a connection");
@@ -111,21 +113,6 @@ impl Intake {
         }
         // Each holds the engine's channels.
         connections.shutdown().await;
-    }
-}
-
-async fn serve(stream: tokio::net::TcpStream, door: Arc<Door>) {
-    let service = service_fn(|request| {
-        let door = Arc::clone(&door);
-        async move { Ok::<_, Infallible>(door.answer(request).await) }
-    });
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_WITHIN)
-        .max_buf_size(16 << 10)
-        .serve_connection(TokioIo::new(stream), service);
-    if let Ok(Err(error)) = tokio::time::timeout(CONNECTION_WITHIN, connection).await {
-        debug!(%error, "otlp connection");
     }
 }
 

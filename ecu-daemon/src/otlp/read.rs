@@ -22,7 +22,7 @@ pub(super) enum Scalar<'a> {
 
 /// A span as it was sent. What was not there is empty or 0.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(super) struct Span<'a> {
+pub(super) struct SentSpan<'a> {
     pub(super) service: &'a str,
     pub(super) trace_id: &'a [u8],
     pub(super) span_id: &'a [u8],
@@ -48,7 +48,7 @@ pub(super) struct Link<'a> {
 
 /// A log record as it was sent.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(super) struct Log<'a> {
+pub(super) struct SentLog<'a> {
     pub(super) service: &'a str,
     pub(super) time_ns: u64,
     pub(super) observed_ns: u64,
@@ -84,7 +84,7 @@ pub(super) fn records<'a>(
 }
 
 /// The messages, texts or bytes of one field.
-fn messages<'a>(message: &'a [u8], wanted: u32) -> impl Iterator<Item = Result<&'a [u8], Malformed>> {
+fn messages(message: &[u8], wanted: u32) -> impl Iterator<Item = Result<&[u8], Malformed>> {
     Fields::of(message).filter_map(move |field| match field {
         Ok((number, Value::Bytes(bytes))) if number == wanted => Some(Ok(bytes)),
         Ok(_) => None,
@@ -139,7 +139,7 @@ fn text(bytes: &[u8]) -> Result<&str, Malformed> {
     str::from_utf8(bytes).map_err(|_| Malformed)
 }
 
-impl<'a> Span<'a> {
+impl<'a> SentSpan<'a> {
     pub(super) fn read(service: &'a str, message: &'a [u8]) -> Result<Self, Malformed> {
         let mut span = Self { service, message, ..Self::default() };
         for field in Fields::of(message) {
@@ -195,7 +195,7 @@ impl<'a> Span<'a> {
     }
 }
 
-impl<'a> Log<'a> {
+impl<'a> SentLog<'a> {
     pub(super) fn read(service: &'a str, message: &'a [u8]) -> Result<Self, Malformed> {
         let mut log = Self { service, ..Self::default() };
         for field in Fields::of(message) {

@@ -8,7 +8,7 @@ use store::block::{
     SpanOrigin, SpanRecord, SpanStatus,
 };
 
-use super::read::{Log, Scalar, Span};
+use super::read::{Scalar, SentLog, SentSpan};
 use super::wire::Malformed;
 use crate::clock;
 
@@ -25,7 +25,7 @@ const SAMPLED: u8 = 1;
 /// # Errors
 /// Why it is none, for the sender.
 pub(super) fn span(service: &str, message: &[u8]) -> Result<SpanRecord, String> {
-    let span = Span::read(service, message).map_err(in_words)?;
+    let span = SentSpan::read(service, message).map_err(in_words)?;
     let trace_id = id(span.trace_id).ok_or("a span without a trace id of 16 bytes that are not all zero")?;
     let span_id = id(span.span_id).ok_or("a span without a span id of 8 bytes that are not all zero")?;
     let parent_span_id = match span.parent_span_id {
@@ -66,7 +66,7 @@ pub(super) fn span(service: &str, message: &[u8]) -> Result<SpanRecord, String> 
 /// # Errors
 /// Why it is none, for the sender.
 pub(super) fn log(service: &str, message: &[u8]) -> Result<LogRecord, String> {
-    let log = Log::read(service, message).map_err(in_words)?;
+    let log = SentLog::read(service, message).map_err(in_words)?;
     let body = match log.body.ok_or("a log record whose body is no text and no number")? {
         Scalar::Text(text) => cut(text, TEXT_BYTES_MAX).to_owned(),
         Scalar::Bool(value) => value.to_string(),
@@ -106,7 +106,7 @@ fn time(ns: u64) -> Option<i64> {
     i64::try_from(ns).ok().filter(|ns| *ns > 0)
 }
 
-fn links(span: &Span<'_>) -> Result<SpanLinks, Malformed> {
+fn links(span: &SentSpan<'_>) -> Result<SpanLinks, Malformed> {
     let mut links = SpanLinks::default();
     for link in span.links() {
         let link = link?;
@@ -118,7 +118,10 @@ fn links(span: &Span<'_>) -> Result<SpanLinks, Malformed> {
     Ok(links)
 }
 
-fn attributes(span: &Span<'_>) -> Result<(Vec<(Arc<str>, AttributeValue)>, u32), Malformed> {
+/// Key and value of each, and for how many there was no room.
+type Attributes = (Vec<(Arc<str>, AttributeValue)>, u32);
+
+fn attributes(span: &SentSpan<'_>) -> Result<Attributes, Malformed> {
     let (mut attributes, mut more) = (Vec::new(), 0);
     for attribute in span.attributes() {
         let (key, value) = attribute?;

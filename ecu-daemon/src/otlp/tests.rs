@@ -18,20 +18,21 @@ use super::{read, record};
 
 const START: u64 = 1_763_640_000_000_000_000;
 
-fn attribute(key: &str, value: Option<Value>) -> KeyValue {
-    KeyValue { key: key.to_owned(), value: Some(AnyValue { value }), ..KeyValue::default() }
+fn attribute(key: &str, value: impl Into<Option<Value>>) -> KeyValue {
+    KeyValue { key: key.to_owned(), value: Some(AnyValue { value: value.into() }), ..KeyValue::default() }
 }
 
-fn text(value: &str) -> Option<Value> {
-    Some(Value::StringValue(value.to_owned()))
+fn text(value: &str) -> Value {
+    Value::StringValue(value.to_owned())
 }
 
-fn resource(service: &str) -> Option<Resource> {
+fn resource(service: &str) -> Resource {
     let attributes = vec![attribute("host.name", text("ecu")), attribute("service.name", text(service))];
-    Some(Resource { attributes, ..Resource::default() })
+    Resource { attributes, ..Resource::default() }
 }
 
-fn spans_request(resource: Option<Resource>, spans: Vec<Span>) -> Vec<u8> {
+fn spans_request(resource: impl Into<Option<Resource>>, spans: Vec<Span>) -> Vec<u8> {
+    let resource = resource.into();
     // Two scopes, of which one is empty.
     let scope_spans = vec![ScopeSpans::default(), ScopeSpans { spans, ..ScopeSpans::default() }];
     let resource_spans = vec![ResourceSpans { resource, scope_spans, ..ResourceSpans::default() }];
@@ -41,7 +42,7 @@ fn spans_request(resource: Option<Resource>, spans: Vec<Span>) -> Vec<u8> {
 fn logs_request(log_records: Vec<OtlpLog>) -> Vec<u8> {
     let scope_logs = vec![ScopeLogs { log_records, ..ScopeLogs::default() }];
     let resource_logs =
-        vec![ResourceLogs { resource: resource("camera"), scope_logs, ..ResourceLogs::default() }];
+        vec![ResourceLogs { resource: Some(resource("camera")), scope_logs, ..ResourceLogs::default() }];
     ExportLogsServiceRequest { resource_logs }.encode_to_vec()
 }
 
@@ -153,7 +154,7 @@ fn log_records_are_read_with_their_traces() {
     let sent = OtlpLog {
         time_unix_nano: START,
         severity_number: 13,
-        body: Some(AnyValue { value: text("late") }),
+        body: Some(AnyValue { value: Some(text("late")) }),
         trace_id: vec![7; 16],
         span_id: vec![8; 8],
         ..OtlpLog::default()
@@ -201,7 +202,7 @@ proptest! {
         let request = spans_request(resource(&service), spans.clone());
         let mut read = Vec::new();
         read::records(&request, |service, message| {
-            read.push(read::Span::read(service, message).map(|span| (span, span.attributes().count())));
+            read.push(read::SentSpan::read(service, message).map(|span| (span, span.attributes().count())));
         }).unwrap();
         prop_assert_eq!(read.len(), spans.len());
         for (read, sent) in read.into_iter().zip(&spans) {

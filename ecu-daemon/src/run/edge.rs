@@ -52,7 +52,11 @@ impl Edge<'_> {
             Some(intake) => {
                 Intake::bind(intake, spans, logs.clone(), Arc::clone(&shared.status)).await.map(Some)
             }
-            None => Ok(None),
+            // The engine waits for its senders to go.
+            None => {
+                drop(spans);
+                Ok(None)
+            }
         };
         let intake = intake.unwrap_or_else(|error| shared.fault(&error));
         let control =

@@ -214,7 +214,8 @@ impl Exchanges {
             } else {
                 self.spans.unanswered += 1;
                 span.status = Status::Error(Failure::NoResponse);
-                span.duration_ns = open.asked.until(at);
+                // On a bus that is silent the last stamp may be the request's own.
+                span.duration_ns = open.asked.until(at).max(open.asked.waited(at).max(0) as u64);
             }
             if self.sampler.keeps(&span, false) {
                 sink(&span);

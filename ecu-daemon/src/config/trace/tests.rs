@@ -1,3 +1,5 @@
+mod anything;
+
 use std::fs;
 
 use can_decode::Raw;
@@ -25,8 +27,9 @@ VAL_ 257 Result -1 "failed" 0 "done";
 fn read(text: &str) -> Result<(Config, Vec<String>), Vec<String>> {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("a.dbc"), DBC).unwrap();
-    let signals: String =
+    let signals: Vec<String> =
         (0..20).map(|at| format!(" SG_ S{at} : {at}|1@1+ (1,0) [0|1] \"\" ECU\n")).collect();
+    let signals = signals.concat();
     let other = DBC.replacen("BO_ 257", &format!("BO_ 258 PLAIN: 8 ECU\n{signals}BO_ 257"), 1);
     fs::write(folder.path().join("b.dbc"), other).unwrap();
     let bus = |name: &str, dbc: &str| {

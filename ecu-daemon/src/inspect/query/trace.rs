@@ -113,7 +113,7 @@ impl Event {
             Field::Integer(self.time_ns.saturating_sub(first_ns)),
             Field::Text(record.to_owned()),
             Field::Text(self.source.clone()),
-            Field::Text(self.name.clone()),
+            if self.name.is_empty() { Field::Absent } else { Field::Text(self.name.clone()) },
         ];
         fields.extend(self.value.iter().chain(&self.course).cloned());
         fields.push(self.span_id.map_or(Field::Absent, |id| Field::Text(hex(&id))));
