@@ -9,8 +9,8 @@ use can_decode::CanId;
 use super::super::wire::{put_text, put_varint, zigzag};
 use super::super::{column, limits, logs};
 use super::record::{
-    AttributeValue, BusSpan, BusSpanKind, LocalSpan, SampleMark, SignalValues, SpanFailure, SpanOrigin,
-    SpanRecord, SpanStatus,
+    AttributeValue, BusSpan, BusSpanKind, LocalSpan, SampleMark, SignalValues, SpanFailure, SpanLinks,
+    SpanOrigin, SpanRecord, SpanStatus,
 };
 
 /// Collects spans until they are sealed.
@@ -65,8 +65,12 @@ impl SpansBuilder {
         put_varint(out, self.spans.len() as u64);
         tables.put(out);
         let mut columns = Columns { out, values: Vec::new() };
-        columns.put_spans(&self.spans, &tables);
-        columns.put_links(&self.spans, &tables);
+        let rare = Rare::of(&self.spans);
+        columns.out.push(rare.number());
+        columns.put_spans(&self.spans, &tables, &rare);
+        if rare.links {
+            columns.put_links(&self.spans, &tables);
+        }
         columns.put_signals(&self.spans, &tables);
         columns.put_local(&self.spans, &tables);
         self.spans.clear();
@@ -217,6 +221,30 @@ impl<'a> Tables<'a> {
     }
 }
 
+/// Which of the columns that frames have no use for are there.
+struct Rare {
+    own: bool,
+    durations: bool,
+    statuses: bool,
+    links: bool,
+}
+
+impl Rare {
+    fn of(spans: &[SpanRecord]) -> Self {
+        Self {
+            own: spans.iter().any(|span| span.span_id.is_some()),
+            durations: spans.iter().any(|span| span.duration_ns != 0),
+            statuses: spans.iter().any(|span| span.status != SpanStatus::Unset),
+            links: spans.iter().any(|span| span.links != SpanLinks::default()),
+        }
+    }
+
+    fn number(&self) -> u8 {
+        let bits = [self.own, self.durations, self.statuses, self.links];
+        (0..).zip(bits).fold(0, |number, (bit, is_there)| number | u8::from(is_there) << bit)
+    }
+}
+
 /// Writes plain columns.
 struct Columns<'a> {
     out: &'a mut Vec<u8>,
@@ -230,15 +258,23 @@ impl Columns<'_> {
         column::put(self.out, &self.values);
     }
 
-    fn put_spans(&mut self, spans: &[SpanRecord], tables: &Tables<'_>) {
+    fn put_spans(&mut self, spans: &[SpanRecord], tables: &Tables<'_>, rare: &Rare) {
         self.put(spans.iter().map(|span| tables.traces.place(span.trace_id)));
         self.put(spans.iter().map(|span| tables.id(span.parent_span_id)));
-        self.put(spans.iter().map(|span| tables.id(span.span_id)));
+        if rare.own {
+            self.put(spans.iter().map(|span| tables.id(span.span_id)));
+        }
         self.put(spans.iter().map(|span| span.flags.into()));
-        self.put(spans.iter().map(|span| zigzag(span.start_ns)));
-        self.put(spans.iter().map(|span| span.duration_ns));
+        // A plain column's differences are signed already.
+        self.put(spans.iter().map(|span| span.start_ns as u64));
+        if rare.durations {
+            self.put(spans.iter().map(|span| span.duration_ns));
+        }
         self.put(spans.iter().map(|span| span.clock as u64));
         self.put(spans.iter().map(|span| tables.origin(span)));
+        if !rare.statuses {
+            return;
+        }
         self.put(spans.iter().map(|span| status(&span.status)));
         self.put(spans.iter().filter_map(|span| match &span.status {
             SpanStatus::Error(SpanFailure::Reported(raw)) => Some(*raw),
