@@ -66,9 +66,9 @@ impl SpansBuilder {
         tables.put(out);
         let mut columns = Columns { out, values: Vec::new() };
         let rare = Rare::of(&self.spans);
-        columns.out.push(rare.number());
-        columns.put_spans(&self.spans, &tables, &rare);
-        if rare.links {
+        columns.out.push(rare.0);
+        columns.put_spans(&self.spans, &tables, rare);
+        if rare.has(Rare::LINKS) {
             columns.put_links(&self.spans, &tables);
         }
         columns.put_signals(&self.spans, &tables);
@@ -221,27 +221,29 @@ impl<'a> Tables<'a> {
     }
 }
 
-/// Which of the columns that frames have no use for are there.
-struct Rare {
-    own: bool,
-    durations: bool,
-    statuses: bool,
-    links: bool,
-}
+/// Which of the columns that frames have no use for are there, as bits.
+#[derive(Clone, Copy)]
+struct Rare(u8);
 
 impl Rare {
+    const OWN: u8 = 1;
+    const DURATIONS: u8 = 1 << 1;
+    const STATUSES: u8 = 1 << 2;
+    const LINKS: u8 = 1 << 3;
+
     fn of(spans: &[SpanRecord]) -> Self {
-        Self {
-            own: spans.iter().any(|span| span.span_id.is_some()),
-            durations: spans.iter().any(|span| span.duration_ns != 0),
-            statuses: spans.iter().any(|span| span.status != SpanStatus::Unset),
-            links: spans.iter().any(|span| span.links != SpanLinks::default()),
-        }
+        let of_span = |span: &SpanRecord| {
+            let bit = |bit, is_there| if is_there { bit } else { 0 };
+            bit(Self::OWN, span.span_id.is_some())
+                | bit(Self::DURATIONS, span.duration_ns != 0)
+                | bit(Self::STATUSES, span.status != SpanStatus::Unset)
+                | bit(Self::LINKS, span.links != SpanLinks::default())
+        };
+        Self(spans.iter().fold(0, |all, span| all | of_span(span)))
     }
 
-    fn number(&self) -> u8 {
-        let bits = [self.own, self.durations, self.statuses, self.links];
-        (0..).zip(bits).fold(0, |number, (bit, is_there)| number | u8::from(is_there) << bit)
+    const fn has(self, bit: u8) -> bool {
+        self.0 & bit != 0
     }
 }
 
@@ -258,21 +260,21 @@ impl Columns<'_> {
         column::put(self.out, &self.values);
     }
 
-    fn put_spans(&mut self, spans: &[SpanRecord], tables: &Tables<'_>, rare: &Rare) {
+    fn put_spans(&mut self, spans: &[SpanRecord], tables: &Tables<'_>, rare: Rare) {
         self.put(spans.iter().map(|span| tables.traces.place(span.trace_id)));
         self.put(spans.iter().map(|span| tables.id(span.parent_span_id)));
-        if rare.own {
+        if rare.has(Rare::OWN) {
             self.put(spans.iter().map(|span| tables.id(span.span_id)));
         }
         self.put(spans.iter().map(|span| span.flags.into()));
         // A plain column's differences are signed already.
         self.put(spans.iter().map(|span| span.start_ns as u64));
-        if rare.durations {
+        if rare.has(Rare::DURATIONS) {
             self.put(spans.iter().map(|span| span.duration_ns));
         }
         self.put(spans.iter().map(|span| span.clock as u64));
         self.put(spans.iter().map(|span| tables.origin(span)));
-        if !rare.statuses {
+        if !rare.has(Rare::STATUSES) {
             return;
         }
         self.put(spans.iter().map(|span| status(&span.status)));
