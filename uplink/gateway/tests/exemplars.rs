@@ -162,8 +162,7 @@ async fn prometheus_has_the_exemplars_beside_the_samples_and_refuses_nothing() {
         assert_eq!(times, slots, "{one}");
         for (row, exemplar) in (0..).zip(exemplars) {
             assert_eq!(exemplar["labels"]["trace_id"], "07".repeat(16));
-            let id = span_id(spans.header().identity, row);
-            let id = id.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+            let id = format!("{:016x}", u64::from_be_bytes(span_id(spans.header().identity, row)));
             assert_eq!(exemplar["labels"]["span_id"], id);
         }
     }
