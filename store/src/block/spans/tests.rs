@@ -178,13 +178,14 @@ fn counts_beyond_the_limits_are_refused_before_allocation() {
         let found = read_spans(&[head, huge].concat());
         assert!(matches!(found, Err(BlockError::Limit { .. })), "{head:?}: {found:?}");
     }
-    let mut links = encode(&vec![frame(1, 0); limits::SPANS_MAX]);
+    let linked = SpanRecord { links: SpanLinks::default().with_cut(1), ..frame(1, 0) };
+    let mut links = encode(&vec![linked; limits::SPANS_MAX]);
     assert_eq!(read_spans(&links).map(|spans| spans.len()), Ok(limits::SPANS_MAX));
-    // The column of the links' counts is the last but three constant ones before the places' and locals' columns, of
-    // which there are none here: [0, 0] [0, 0].
+    // The last columns are constant: no links, and one cut; there are no slots and no local spans.
     let at = links.len() - 4;
-    assert_eq!(links[at..], [0, 0, 0, 0]);
-    links[at + 1] = 32;
+    assert_eq!(links[at..], [0, 0, 0, 2]);
+    // Five for each, as zigzag.
+    links[at + 1] = 10;
     assert!(matches!(read_spans(&links), Err(BlockError::Limit { field: "links", .. })));
 }
 

@@ -9,8 +9,8 @@ use can_decode::CanId;
 use super::super::wire::{put_text, put_varint, zigzag};
 use super::super::{column, limits, logs};
 use super::record::{
-    AttributeValue, BusSpan, BusSpanKind, LocalSpan, SampleMark, SignalValues, SpanFailure, SpanOrigin,
-    SpanRecord, SpanStatus,
+    AttributeValue, BusSpan, BusSpanKind, LocalSpan, SampleMark, SignalValues, SpanFailure, SpanLinks,
+    SpanOrigin, SpanRecord, SpanStatus,
 };
 
 /// Collects spans until they are sealed.
@@ -65,8 +65,12 @@ impl SpansBuilder {
         put_varint(out, self.spans.len() as u64);
         tables.put(out);
         let mut columns = Columns { out, values: Vec::new() };
-        columns.put_spans(&self.spans, &tables);
-        columns.put_links(&self.spans, &tables);
+        let rare = Rare::of(&self.spans);
+        columns.out.push(rare.0);
+        columns.put_spans(&self.spans, &tables, rare);
+        if rare.has(Rare::LINKS) {
+            columns.put_links(&self.spans, &tables);
+        }
         columns.put_signals(&self.spans, &tables);
         columns.put_local(&self.spans, &tables);
         self.spans.clear();
@@ -217,6 +221,32 @@ impl<'a> Tables<'a> {
     }
 }
 
+/// Which of the columns that frames have no use for are there, as bits.
+#[derive(Clone, Copy)]
+struct Rare(u8);
+
+impl Rare {
+    const OWN: u8 = 1;
+    const DURATIONS: u8 = 1 << 1;
+    const STATUSES: u8 = 1 << 2;
+    const LINKS: u8 = 1 << 3;
+
+    fn of(spans: &[SpanRecord]) -> Self {
+        let of_span = |span: &SpanRecord| {
+            let bit = |bit, is_there| if is_there { bit } else { 0 };
+            bit(Self::OWN, span.span_id.is_some())
+                | bit(Self::DURATIONS, span.duration_ns != 0)
+                | bit(Self::STATUSES, span.status != SpanStatus::Unset)
+                | bit(Self::LINKS, span.links != SpanLinks::default())
+        };
+        Self(spans.iter().fold(0, |all, span| all | of_span(span)))
+    }
+
+    const fn has(self, bit: u8) -> bool {
+        self.0 & bit != 0
+    }
+}
+
 /// Writes plain columns.
 struct Columns<'a> {
     out: &'a mut Vec<u8>,
@@ -230,15 +260,23 @@ impl Columns<'_> {
         column::put(self.out, &self.values);
     }
 
-    fn put_spans(&mut self, spans: &[SpanRecord], tables: &Tables<'_>) {
+    fn put_spans(&mut self, spans: &[SpanRecord], tables: &Tables<'_>, rare: Rare) {
         self.put(spans.iter().map(|span| tables.traces.place(span.trace_id)));
         self.put(spans.iter().map(|span| tables.id(span.parent_span_id)));
-        self.put(spans.iter().map(|span| tables.id(span.span_id)));
+        if rare.has(Rare::OWN) {
+            self.put(spans.iter().map(|span| tables.id(span.span_id)));
+        }
         self.put(spans.iter().map(|span| span.flags.into()));
-        self.put(spans.iter().map(|span| zigzag(span.start_ns)));
-        self.put(spans.iter().map(|span| span.duration_ns));
+        // A plain column's differences are signed already.
+        self.put(spans.iter().map(|span| span.start_ns as u64));
+        if rare.has(Rare::DURATIONS) {
+            self.put(spans.iter().map(|span| span.duration_ns));
+        }
         self.put(spans.iter().map(|span| span.clock as u64));
         self.put(spans.iter().map(|span| tables.origin(span)));
+        if !rare.has(Rare::STATUSES) {
+            return;
+        }
         self.put(spans.iter().map(|span| status(&span.status)));
         self.put(spans.iter().filter_map(|span| match &span.status {
             SpanStatus::Error(SpanFailure::Reported(raw)) => Some(*raw),
