@@ -18,6 +18,8 @@ const STARTED_WITHIN: Duration = Duration::from_secs(60);
 const ARRIVED_WITHIN: Duration = Duration::from_secs(60);
 /// What the service takes for its work, nanoseconds: `WORK` of trace-chain.
 const WORK_NS: u64 = 20_000_000;
+/// 0x40 in half millimetres.
+const TRAVEL_MM: f64 = 32.0;
 
 const CONFIG: &str = r#"
 [vehicle]
@@ -32,6 +34,8 @@ seal_after = "500ms"
 listen = "127.0.0.1:9464"
 [logs]
 socket = "log.sock"
+[control]
+socket = "control.sock"
 [uplink]
 broker = "mqtt://{broker}"
 [trace]
@@ -149,13 +153,15 @@ fn one_trace_leads_from_the_pedal_to_the_dashboard() {
 
     let seen = until("all spans and log records have arrived", ARRIVED_WITHIN, || {
         let seen = Seen::new(&receiver.arrived());
-        (seen.spans.len() > 3 * PEDALS && seen.logs.len() >= PEDALS).then_some(seen)
+        let is_whole = seen.spans.len() > 3 * PEDALS && seen.logs.len() >= PEDALS;
+        (is_whole && seen.exemplars.len() >= PEDALS).then_some(seen)
     });
     assert_eq!((seen.spans.len(), seen.logs.len()), (3 * PEDALS + 1, PEDALS), "{seen:#?}");
     for ((pedal, command), work) in pedals.iter().zip(&commands).zip(&works) {
         check_trace(&seen, [pedal, command, work]);
     }
     check_failed(&seen, unsampled);
+    check_query(&guest, parts(pedals[0])[0]);
     check_books(&guest);
     say(&format!("{PEDALS} traces of 3 spans and a log record each, and one of a request without an answer"));
     guest.run("kill $(pidof ecu-daemon); for i in $(seq 100); do pidof ecu-daemon >/dev/null || exit 0; sleep 0.1; done; exit 1");
@@ -176,6 +182,11 @@ fn check_trace(seen: &Seen, [pedal, command, work]: [&str; 3]) {
     assert!(exchange.links.contains(&(trace.to_owned(), service.to_owned())), "{exchange:#?}");
     assert_eq!(exchange.attribute("can.bus"), Some("vcan0"), "{exchange:#?}");
     assert_eq!(exchange.attribute("can.id"), Some("201"), "{exchange:#?}");
+    // From the sample of the pedal's travel a dashboard leads to the span.
+    let exemplar =
+        seen.exemplars.iter().find(|exemplar| exemplar.trace == trace && exemplar.signal == "Travel");
+    let exemplar = exemplar.unwrap_or_else(|| panic!("{:#?}", seen.exemplars));
+    assert_eq!((exemplar.span.as_str(), exemplar.value), (exchange.id.as_str(), TRAVEL_MM), "{exemplar:?}");
     let brake = named("BRAKE_COMMAND");
     assert_eq!((brake.parent.as_str(), brake.attribute("can.bus")), (gateway, Some("vcan1")), "{brake:#?}");
     let work = named("apply brake");
@@ -201,6 +212,15 @@ fn check_failed(seen: &Seen, pedal: &str) {
     let [span] = &spans[..] else { panic!("{spans:#?}") };
     assert_eq!((span.name.as_str(), span.parent.as_str(), span.status), ("PEDAL", sensor, 2), "{span:#?}");
     assert!(span.end_ns - span.start_ns >= 1_000_000_000, "{span:#?}");
+}
+
+/// The ECU shows the same trace by itself.
+fn check_query(guest: &Guest, trace: &str) {
+    let live = "--store ring.db --control control.sock --format json";
+    let shown = guest.run(&format!("cd /ecu && ./ecu-daemon query {live} --trace {trace}"));
+    for word in ["PEDAL", "BRAKE_COMMAND", "apply brake", "brake applied", "Travel"] {
+        assert!(shown.contains(word), "{word}: {shown}");
+    }
 }
 
 /// Everything that was read is in one place.

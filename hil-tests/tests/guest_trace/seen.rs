@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use opentelemetry_proto::tonic::common::v1::{KeyValue, any_value::Value};
+use opentelemetry_proto::tonic::metrics::v1::{exemplar, metric};
 use opentelemetry_proto::tonic::resource::v1::Resource;
 
 use crate::receiver::Arrived;
@@ -13,6 +14,16 @@ use crate::receiver::Arrived;
 pub(crate) struct Seen {
     pub(crate) spans: Vec<SpanSeen>,
     pub(crate) logs: Vec<LogSeen>,
+    pub(crate) exemplars: Vec<ExemplarSeen>,
+}
+
+/// A point of a signal that leads to a span.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct ExemplarSeen {
+    pub(crate) signal: String,
+    pub(crate) trace: String,
+    pub(crate) span: String,
+    pub(crate) value: f64,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -77,6 +88,19 @@ impl Seen {
                 // Events of the daemon's own are of no trace.
                 if !log.trace.is_empty() && !seen.logs.contains(&log) {
                     seen.logs.push(log);
+                }
+            }
+        }
+        let resources = arrived.metrics.iter().flat_map(|request| &request.resource_metrics);
+        for metric in resources.flat_map(|resource| &resource.scope_metrics).flat_map(|scope| &scope.metrics)
+        {
+            let Some(metric::Data::Gauge(gauge)) = &metric.data else { continue };
+            for point in &gauge.data_points {
+                let signal = attributes(&point.attributes).remove("can.signal").unwrap_or_default();
+                for one in &point.exemplars {
+                    let Some(exemplar::Value::AsDouble(value)) = one.value else { continue };
+                    let (trace, span) = (hex(&one.trace_id), hex(&one.span_id));
+                    seen.exemplars.push(ExemplarSeen { signal: signal.clone(), trace, span, value });
                 }
             }
         }
