@@ -68,12 +68,22 @@ ecu-daemon: telemetry of an ECU, from CAN frames to the cloud
                    [--limit N] [--format table|csv|json] [--control SOCKET]
       What a ring holds. A live ring is asked through its service's control socket. TIME: 2026-11-20T13:00:00Z, or
       seconds since 1970.
+  ecu-daemon query --store DB --trace ID [--from TIME] [--to TIME] [--limit N] [--format table|csv|json]
+                   [--control SOCKET]
+      Spans, logs and the signals of the frames of a trace together, by time. ID: 32 hex digits, or a traceparent.
   ecu-daemon sql --store DB [--format table|csv|json] [--control SOCKET] [SQL]
       SQL over the tables samples, spans, logs and frames, read-only; from standard input when absent. Limits on time_ns, bus,
       message and signal are cheap.
   ecu-daemon export --store DB --format candump|csv|mf4 --output FILE [--name GLOB] [--bus NAME] [--from TIME] [--to TIME]
                    [--control SOCKET]
       To a file: signals as CSV or ASAM MDF 4.10, raw frames (`raw` of a [[bus]]) as a log of candump.
+  ecu-daemon send INTERFACE FRAME [--fd] [--new-trace | --traceparent TEXT] [--offset N | --classic ID [--tag N]]
+                  [--dbc FILE] [--rate N] [--count N]
+      Puts a frame on a bus, for tests: 123#1122334455667788, 18FF0001#11, 123##1<data> for CAN FD. With a trace
+      context, and each traceparent that is sent is printed: --new-trace begins a trace with each frame. The context is
+      at byte N of a CAN-FD frame, or in four context frames with the identifier ID before the frame; with --dbc where
+      TraceContextOffset says, and with the message's alive counter. --rate: frames a second, 10 when absent, at
+      most 1000. --count: 1 when absent.
   ecu-daemon --version | --help
 ";
 
@@ -144,6 +154,7 @@ fn dispatch(mut arguments: lexopt::Parser) -> Result<(), Failure> {
         "query" => query::command(arguments),
         "sql" => sql::command(arguments),
         "export" => export::command(arguments),
+        "send" => crate::send::command(arguments),
         #[cfg(feature = "demo")]
         "demo" => crate::demo::command(arguments),
         #[cfg(not(feature = "demo"))]
@@ -191,7 +202,7 @@ impl From<&RunError> for Failure {
     fn from(error: &RunError) -> Self {
         let code = match error {
             RunError::Ring(_) | RunError::Lost { .. } => exit::IO,
-            RunError::Schema(_) => exit::CONFIG,
+            RunError::Schema(_) | RunError::Trace(_) => exit::CONFIG,
             RunError::System(..) => exit::UNAVAILABLE,
             RunError::Panicked => exit::SOFTWARE,
         };

@@ -42,9 +42,14 @@ pub fn boot_id() -> io::Result<BootId> {
         .map_err(|()| io::Error::other(format!("{FILE} holds {:?}, not a boot id", text.trim())))
 }
 
-/// A number that differs from process to process and from call to call, for jitter; not for secrets.
-pub fn jitter() -> u32 {
+/// A number that differs from process to process and from call to call: for jitter and for ids, not for secrets.
+pub fn random() -> u64 {
     use std::hash::{BuildHasher, RandomState};
     // Each RandomState is keyed by the system's randomness and a counter.
-    RandomState::new().hash_one(boot().0) as u32
+    RandomState::new().hash_one(boot().0)
+}
+
+/// The same with 32 bits.
+pub fn jitter() -> u32 {
+    random() as u32
 }

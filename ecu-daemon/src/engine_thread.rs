@@ -9,7 +9,7 @@ use can_decode::observe::ConflictSigns;
 use ecu_core::engine::SwapError;
 use ecu_core::{Action, Engine, FrameRecord, Notice, Suspicion};
 use heapless::spsc::Consumer;
-use store::block::{ClockMap, Kind, LogRecord};
+use store::block::{ClockMap, Kind, LogRecord, SpanRecord};
 use tokio::sync::oneshot;
 use tracing::{error, warn};
 
@@ -21,7 +21,7 @@ use crate::stop::Stop;
 
 /// Frames taken between two looks at the clock.
 const FRAMES_PER_LOOK: usize = 256;
-/// Log records taken between two rounds of frames.
+/// Log records, and spans of local services, taken between two rounds of frames.
 const LOGS_PER_ROUND: usize = 64;
 /// The longest sleep: open blocks are looked at this often.
 const WAIT_MAX: Duration = Duration::from_millis(50);
@@ -47,8 +47,10 @@ pub struct Swap {
 pub struct EngineThread<'a> {
     /// Frames from capture.
     pub frames: Consumer<'a, FrameRecord>,
-    /// Log records from the log socket.
+    /// Log records from the log socket and from the intake.
     pub logs: Receiver<LogRecord>,
+    /// Spans of local services from the intake.
+    pub spans: Receiver<SpanRecord>,
     /// What is new in the clock map.
     pub clock_maps: Receiver<ClockMap>,
     /// Other tables.
@@ -68,7 +70,7 @@ pub struct EngineThread<'a> {
 }
 
 impl EngineThread<'_> {
-    /// Runs until capture and the log socket have ended and everything is sealed.
+    /// Runs until capture, the log socket and the intake have ended and everything is sealed.
     pub fn run(mut self, mut engine: Engine) {
         let (mut told_at, mut observed_at) = (BootNanos(i64::MIN), BootNanos(i64::MIN));
         loop {
@@ -92,21 +94,15 @@ impl EngineThread<'_> {
                     break;
                 }
             }
-            let mut logs = 0;
-            let mut logs_open = true;
-            while logs < LOGS_PER_ROUND && logs_open {
-                match self.logs.try_recv() {
-                    Ok(log) => {
-                        engine.log(log, now, &mut |action| self.perform(action));
-                        logs += 1;
-                    }
-                    Err(TryRecvError::Empty) => break,
-                    Err(TryRecvError::Disconnected) => logs_open = false,
-                }
-            }
+            let (logs, logs_open) = take(&self.logs, |log| {
+                engine.log(log, now, &mut |action| self.perform(action));
+            });
+            let (spans, spans_open) = take(&self.spans, |span| {
+                engine.span(span, now, &mut |action| self.perform(action));
+            });
             engine.tick(now, &mut |action| self.perform(action));
-            let idle = frames == 0 && logs == 0;
-            if idle && last && !logs_open {
+            let idle = frames == 0 && logs == 0 && spans == 0;
+            if idle && last && !logs_open && !spans_open {
                 break;
             }
             if now.0.saturating_sub(told_at.0) >= TELL_EVERY_NS {
@@ -222,5 +218,19 @@ impl EngineThread<'_> {
         status.spans = engine.spans();
         status.logs = engine.logs();
         status.clock_maps = engine.clock_maps();
+        drop(status);
+        self.status.trace().update(engine.tracer(), engine.buses().len());
     }
+}
+
+/// Takes what is there, as far as one round goes; how many, and whether more can come.
+fn take<T>(records: &Receiver<T>, mut each: impl FnMut(T)) -> (usize, bool) {
+    for taken in 0..LOGS_PER_ROUND {
+        match records.try_recv() {
+            Ok(record) => each(record),
+            Err(TryRecvError::Empty) => return (taken, true),
+            Err(TryRecvError::Disconnected) => return (taken, false),
+        }
+    }
+    (LOGS_PER_ROUND, true)
 }

@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tracing::{debug, info, warn};
 
@@ -69,21 +70,36 @@ impl Http {
             };
             let (telemetry, status) = (self.telemetry.clone(), Arc::clone(&self.status));
             tokio::spawn(async move {
-                let service = service_fn(|request| {
+                let answer: Answer = Box::new(move |request| {
                     let response = answer(&request, &telemetry, &status);
-                    async move { Ok::<_, Infallible>(response) }
+                    Box::pin(async move { response })
                 });
-                let connection = http1::Builder::new()
-                    .timer(TokioTimer::new())
-                    .header_read_timeout(HEAD_WITHIN)
-                    .max_buf_size(16 << 10)
-                    .serve_connection(TokioIo::new(stream), service);
-                if let Ok(Err(error)) = tokio::time::timeout(CONNECTION_WITHIN, connection).await {
-                    debug!(%error, "http connection");
-                }
+                serve(stream, HEAD_WITHIN, CONNECTION_WITHIN, answer).await;
                 drop(place);
             });
         }
+    }
+}
+
+/// Answers one request after the other.
+pub type Answer = Box<
+    dyn Fn(Request<Incoming>) -> Pin<Box<dyn Future<Output = Response<Full<Bytes>>> + Send>> + Send + Sync,
+>;
+
+/// Serves one connection, whose client has `head_within` to begin a request; it is closed after `connection_within`, whatever
+/// it does. One function for all addresses: a server takes 25 KiB of the binary.
+pub async fn serve(stream: TcpStream, head_within: Duration, connection_within: Duration, answer: Answer) {
+    let service = service_fn(|request| {
+        let response = answer(request);
+        async move { Ok::<_, Infallible>(response.await) }
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(head_within)
+        .max_buf_size(16 << 10)
+        .serve_connection(TokioIo::new(stream), service);
+    if let Ok(Err(error)) = tokio::time::timeout(connection_within, connection).await {
+        debug!(%error, "http connection");
     }
 }
 

@@ -5,6 +5,7 @@
 //! time      a reading a second   ──the clock map, shared───────────────────▶ capture
 //!           ──what is new in it, channel of one; events, with the log socket's ▶ engine
 //! async     log socket           ──records, bounded channel of QUEUE_LOGS─▶ engine
+//! async     OTLP intake          ──the same, and spans, of QUEUE_SPANS────▶ engine
 //! engine    decode, collect, seal ──blocks, Inbox bounded in bytes────────▶ writer
 //! writer    the ring's only owner ──leases, one request at a time────────▶ async
 //! async     uplink               ──acknowledgements──────────────────────▶ writer
@@ -31,6 +32,7 @@ use std::thread::{Builder, Scope, ScopedJoinHandle};
 use std::time::Duration;
 
 use ecu_core::catalog::TooManyMessages;
+use ecu_core::span::SettingsError;
 use ecu_core::{Catalog, Engine, FrameRecord};
 use heapless::spsc::Queue;
 use store::block::{DictionaryHash, SchemaHash, SealedBlock};
@@ -45,6 +47,7 @@ use crate::diagnostics::Diagnostics;
 use crate::engine_thread::{EngineThread, Swap};
 use crate::inbox::{Inbox, Request};
 use crate::log_socket::QUEUE_LOGS;
+use crate::otlp::QUEUE_SPANS;
 use crate::status::Status;
 use crate::stop::Stop;
 use crate::telemetry::Telemetry;
@@ -76,6 +79,9 @@ pub enum RunError {
     /// The schema.
     #[error(transparent)]
     Schema(#[from] TooManyMessages),
+    /// What is to be traced.
+    #[error("[trace]: {0}")]
+    Trace(#[from] SettingsError),
     /// A socket, a thread or the kernel.
     #[error("{0}: {1}")]
     System(&'static str, #[source] io::Error),
@@ -135,6 +141,7 @@ pub fn run(service: Service, status: Arc<Status>, stop: Arc<Stop>) -> Result<(),
     let mut queue = Box::new(Queue::<FrameRecord, QUEUE_FRAMES>::new());
     let (frames_in, frames_out) = queue.split();
     let (logs_in, logs_out) = sync_channel(QUEUE_LOGS);
+    let (spans_in, spans_out) = sync_channel(QUEUE_SPANS);
     let (maps_in, clock_maps) = sync_channel(1);
     let clocks = Clocks::new(config.buses.len());
     let time = config.time.clone();
@@ -161,6 +168,7 @@ pub fn run(service: Service, status: Arc<Status>, stop: Arc<Stop>) -> Result<(),
         let engine_end = EngineThread {
             frames: frames_out,
             logs: logs_out,
+            spans: spans_out,
             clock_maps,
             swaps,
             inbox: &shared.inbox,
@@ -191,9 +199,9 @@ pub fn run(service: Service, status: Arc<Status>, stop: Arc<Stop>) -> Result<(),
         let uplink = config.uplink.take();
         let schemas = Schemas::new(schema.0, schema.1).with_dictionaries(dictionaries);
         let schemas = watch::Sender::new(schemas);
-        let logs = logs_in;
+        let local = (spans_in, logs_in);
         let edge =
-            Edge { config: &config, uplink, schemas, clock_map: announced, telemetry, logs, reload, shared };
+            Edge { config: &config, uplink, schemas, clock_map: announced, telemetry, local, reload, shared };
         let result = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
@@ -231,7 +239,8 @@ struct Ready {
 impl Ready {
     fn new(config: &Config, status: &Status) -> Result<Self, RunError> {
         let tables = config.buses.iter().map(|bus| (bus.name.clone(), bus.table.clone()));
-        let catalog = Catalog::new(tables)?;
+        let mut catalog = Catalog::new(tables)?;
+        let traced = config.trace.settings(&mut catalog, clock::random())?;
         let ring = open_ring(config, status)?;
         let boot = clock::boot_id().map_err(|error| RunError::System("the kernel's boot id", error))?;
         let run = clock::boot().0 as u64 / 1_000;
@@ -244,6 +253,7 @@ impl Ready {
         let mut engine = Engine::new(catalog, observers, sealer, config.blocks.limits);
         engine.keep_raw(config.buses.iter().map(|bus| bus.raw));
         engine.keep_steps(config.buses.iter().map(|bus| &bus.steps[..]));
+        engine.trace(&traced)?;
         // One reload is under way at a time.
         let (swaps_in, swaps) = sync_channel(1);
         let reload = Reload::new(config, boot, swaps_in);

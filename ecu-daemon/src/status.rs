@@ -4,6 +4,7 @@ mod before;
 mod clocks;
 mod observed;
 mod ring;
+mod trace;
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
@@ -21,6 +22,7 @@ pub use before::ObservedBefore;
 pub use clocks::{ClockState, ClocksStatus, TruthState};
 pub use observed::{BusObserved, IdObserved, Rhythm};
 pub use ring::{CardStatus, SalvageStatus};
+pub use trace::{BroughtCounters, IntakeCounters, RequestCounters, TraceStatus};
 
 /// Counters of one bus that the capture thread keeps.
 #[derive(Debug, Default)]
@@ -219,8 +221,12 @@ pub struct Status {
     pub reloads: ReloadCounters,
     /// The log socket's.
     pub logs: LogCounters,
+    /// The intake's of local services' spans and log records.
+    pub intake: IntakeCounters,
     /// Where /metrics is, once it is.
     pub http: OnceLock<SocketAddr>,
+    /// Where local services bring their records, once that is.
+    pub otlp: OnceLock<SocketAddr>,
     faults: Mutex<Vec<String>>,
     engine: Mutex<EngineStatus>,
     observed: Mutex<Vec<BusObserved>>,
@@ -230,6 +236,7 @@ pub struct Status {
     store: Mutex<StoreStatus>,
     uplink: Mutex<UplinkStatus>,
     clocks: Mutex<ClocksStatus>,
+    trace: Mutex<TraceStatus>,
 }
 
 /// A panicked thread leaves plain numbers behind; they are still worth reading.
@@ -275,6 +282,11 @@ impl Status {
     /// The uplink's part.
     pub fn uplink(&self) -> MutexGuard<'_, UplinkStatus> {
         lock(&self.uplink)
+    }
+
+    /// What became of trace contexts.
+    pub fn trace(&self) -> MutexGuard<'_, TraceStatus> {
+        lock(&self.trace)
     }
 
     /// What the clocks last showed.
@@ -330,6 +342,7 @@ impl Status {
         let kept = store.stored() + store.unstored.records;
         frames
             && raw == engine.frames.taken
+            && self.trace().balanced()
             && store.books.balanced()
             && sealed == kept + store.dropped.records
     }

@@ -4,6 +4,7 @@ mod clocks;
 mod diagnostics;
 mod observed;
 mod ring;
+mod trace;
 
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -41,6 +42,7 @@ impl Telemetry {
         gauge!("process_resident_memory_bytes").set(resident_bytes() as f64);
         observed(status);
         diagnostics::update(status);
+        trace::update(status);
         self.handle.run_upkeep();
         let mut text = self.handle.render();
         observed::by_message(status, &mut text);
@@ -53,6 +55,7 @@ fn describe() {
     observed::describe();
     diagnostics::describe();
     ring::describe();
+    trace::describe();
     describe_counter!(
         "ecu_daemon_frames_received_total",
         "Frames that the kernel or a recording had for the bus."

@@ -35,8 +35,10 @@ fn build() -> PathBuf {
         Some("debug") | None => "dev",
         Some(profile) => profile,
     };
-    let status =
-        Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/bench/programs")).arg(profile).env("CARGO", cargo).status();
+    let status = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/bench/programs"))
+        .arg(profile)
+        .env("CARGO", cargo)
+        .status();
     match status {
         Ok(status) if status.success() => folder,
         Ok(status) => panic!("building the programs under test failed: {status}"),

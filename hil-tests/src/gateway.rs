@@ -28,6 +28,11 @@ impl Gateway {
         Self::start_with(bench, broker, &["--remote-write", &prometheus.remote_write_url()], true)
     }
 
+    /// Starts one that sends to the OTLP receiver at `url`, and prints.
+    pub fn otlp(bench: &Bench, broker: &Mosquitto, url: &str) -> Self {
+        Self::start_with(bench, broker, &["--otlp", url], true)
+    }
+
     /// Starts one that only prints.
     pub fn printing(bench: &Bench, broker: &Mosquitto) -> Self {
         Self::start_with(bench, broker, &[], true)

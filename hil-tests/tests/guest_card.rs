@@ -157,7 +157,7 @@ fn a_card_that_is_taken_out_and_put_back_costs_nothing() {
     path.ecu.remove_card();
     until_commits_fail(&path, 2);
     let ready = ask(&path.ecu, "/healthz/ready");
-    assert!(ready.contains(" 503 ") && ready.contains("blocks cannot be stored"), "{ready}");
+    assert!(ready.contains(" 503 ") && ready.contains("ring file /card/ring.db is gone"), "{ready}");
     let stored = ring(&path.metrics(), "sealed");
     path.ecu.insert_card();
     until("blocks are stored again", NOTICED_WITHIN, || {

@@ -104,8 +104,9 @@ const PHC_IS_RIGHT: &str = "devices = [\"ptp0\"]\\nsync = \"assumed\"\\nassumed_
 const TAI_UTC_NS: i64 = 37_000_000_000;
 /// Sequence numbers of single frames, above all of the traffic.
 const MARKS: u64 = 0xF000_0000;
-/// A bound that is met in an emulated guest, where reading a clock takes some ten microseconds.
-const BOUND_NS_MAX: i64 = 1_000_000;
+/// What production cars tolerate, nanoseconds: most frames are placed better than that. The first ones are not, as a clock's
+/// drift is known from its second reading on.
+const TOLERATED_NS: i64 = 50_000;
 
 /// What the gateway printed of a frame: its sequence number, and its place in true time with the bound.
 #[derive(Clone, Copy, Debug)]
@@ -213,9 +214,17 @@ fn a_clock_set_back_an_hour_costs_no_record_and_no_place() {
         let is_between = (before - frame.error_ns..=after + frame.error_ns).contains(&frame.time_ns);
         assert!(is_between, "{frame:?} is not between {before} and {after}");
     }
-    let bound = placed.iter().map(|frame| frame.error_ns).max().unwrap_or_default();
-    say(&format!("{} frames are placed by ptp0, the largest bound {bound} ns", placed.len()));
-    assert!(bound < BOUND_NS_MAX, "{bound} ns");
+    let mut bounds: Vec<i64> = placed.iter().map(|frame| frame.error_ns).collect();
+    bounds.sort_unstable();
+    let share = |percent: usize| bounds[(bounds.len() - 1) * percent / 100];
+    say(&format!(
+        "{} frames are placed by ptp0; bounds: {} ns half of them, {} ns 80 %, {} ns at most",
+        bounds.len(),
+        share(50),
+        share(80),
+        share(100)
+    ));
+    assert!(share(50) < TOLERATED_NS, "{} ns", share(50));
 }
 
 /// linuxptp's own tool, asked while the probe runs, must see the offset where the map has it.

@@ -8,7 +8,7 @@ mod bodies;
 use proptest::prelude::*;
 use store::block::{BlockHeader, Kind};
 
-const FILES: [&[u8]; 13] = [
+const FILES: [&[u8]; 14] = [
     include_bytes!("golden/v1/logs.block"),
     include_bytes!("golden/v1/samples.block"),
     include_bytes!("golden/v1/schema.block"),
@@ -22,6 +22,7 @@ const FILES: [&[u8]; 13] = [
     include_bytes!("golden/v2/samples.block"),
     include_bytes!("golden/v2/schema.block"),
     include_bytes!("golden/v2/spans.block"),
+    include_bytes!("golden/v2/traces.block"),
 ];
 
 /// The bodies of the newest files as [`bodies::body`] takes them.

@@ -18,10 +18,11 @@ use store::block::{
 };
 
 /// What is in the file of each name, and the generation of the newest.
-const CONTENTS: [(&str, Kind, u32); 11] = [
+const CONTENTS: [(&str, Kind, u32); 12] = [
     ("samples", Kind::Samples, 1),
     ("batches", Kind::Samples, 1),
     ("spans", Kind::Spans, 1),
+    ("traces", Kind::Spans, 1),
     ("logs", Kind::Logs, 1),
     ("logs-with-dictionary", Kind::Logs, 1),
     ("schema", Kind::Schema, 1),
@@ -33,7 +34,7 @@ const CONTENTS: [(&str, Kind, u32); 11] = [
 ];
 
 /// Versions and how many files of them there are.
-const VERSIONS: [(u8, usize); 2] = [(1, 4), (2, 11)];
+const VERSIONS: [(u8, usize); 2] = [(1, 4), (2, 12)];
 
 fn folder(version: u8) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/golden/v{version}"))
@@ -59,9 +60,10 @@ fn encode(name: &str) -> (Vec<u8>, usize, (i64, i64)) {
             builder.encode(&mut body);
             head
         }
-        "spans" => {
+        "spans" | "traces" => {
+            let spans = if name == "spans" { records::spans() } else { records::traces() };
             let mut builder = SpansBuilder::default();
-            records::spans().into_iter().for_each(|span| builder.push(span));
+            spans.into_iter().for_each(|span| builder.push(span));
             let head = (builder.len(), builder.span_ns());
             builder.encode(&mut body);
             head
@@ -150,6 +152,7 @@ fn check(name: &str, records: &Records) {
         ("samples", Records::Samples(samples)) => rows(samples) == by_message(&records::samples()),
         ("batches", Records::Samples(samples)) => rows(samples) == by_message(&records::batches()),
         ("spans", Records::Spans(spans)) => *spans == records::spans(),
+        ("traces", Records::Spans(spans)) => *spans == records::traces(),
         ("logs" | "logs-with-dictionary", Records::Logs(logs)) => *logs == records::logs(),
         ("schema", Records::Schema(_, schema)) => *schema == records::schema(),
         ("histograms", Records::Histograms(histograms)) => *histograms == records::histograms(),

@@ -145,6 +145,21 @@ impl Counters {
         self.ignored[reason as usize]
     }
 
+    /// Both together: of two listeners of one bus, one after the other.
+    #[must_use]
+    pub fn plus(mut self, other: Self) -> Self {
+        self.frames += other.frames;
+        self.single_frames += other.single_frames;
+        self.first_frames += other.first_frames;
+        self.consecutive_frames += other.consecutive_frames;
+        self.flow_controls += other.flow_controls;
+        self.messages += other.messages;
+        self.truncated += other.truncated;
+        self.abandoned.iter_mut().zip(other.abandoned).for_each(|(sum, more)| *sum += more);
+        self.ignored.iter_mut().zip(other.ignored).for_each(|(sum, more)| *sum += more);
+        self
+    }
+
     /// Messages abandoned for any reason.
     pub fn abandoned_total(&self) -> u64 {
         self.abandoned.iter().sum()
@@ -180,5 +195,7 @@ mod tests {
             assert_eq!(counters.ignored(reason), 1, "{reason}");
         }
         assert_eq!((counters.abandoned_total(), counters.ignored_total()), (6, 9));
+        let both = counters.plus(Counters { frames: 3, ..counters });
+        assert_eq!((both.frames, both.abandoned_total(), both.ignored_total()), (3, 12, 18));
     }
 }

@@ -2,10 +2,10 @@
 
 use std::io;
 
-use can_decode::BootNanos;
+use can_decode::{BootNanos, CanId};
 use store::block::{
-    Body, Class, ClockMap, ClockSource, FramesBuilder, Kind, LogRecord, LogsBuilder, RawFrame,
-    SamplesBuilder, SchemaHash, SealedBlock, Sealer, Severity, SpanRecord, SpansBuilder,
+    Body, Class, ClockChanged, ClockMap, ClockSource, FramesBuilder, Kind, LogRecord, LogsBuilder, RawFrame,
+    SampleMark, SamplesBuilder, Schema, SchemaHash, SealedBlock, Sealer, Severity, SpanRecord, SpansBuilder,
 };
 
 use crate::books::RecordBooks;
@@ -29,7 +29,7 @@ pub struct Limits {
 const FIRST_AFTER_NS: i64 = 250_000_000;
 /// Spans wait at most this long: class 1 of the design.
 const SPANS_AFTER_NS: i64 = 1_000_000_000;
-/// Spans in a block at most, 48 bytes of memory each.
+/// Spans in a block at most, 300 bytes of memory each, and what local services write.
 const SPANS_MAX: usize = 1024;
 /// Log records in a block at most; with the longest texts they are 2.3 MiB, which a block holds even uncompressed.
 const LOGS_MAX: usize = 256;
@@ -59,6 +59,8 @@ pub(crate) struct Collector {
     limits: Limits,
     samples: SamplesBuilder,
     frames: FramesBuilder,
+    /// By message: a span says only when its own is another one.
+    ids: Vec<CanId>,
     spans: SpansBuilder,
     logs: LogsBuilder,
     critical: LogsBuilder,
@@ -83,15 +85,12 @@ struct Opened {
 }
 
 impl Collector {
-    pub(crate) fn new(
-        signals: impl IntoIterator<Item = usize>,
-        schema: SchemaHash,
-        sealer: Sealer,
-        limits: Limits,
-    ) -> Self {
+    pub(crate) fn new(schema: &Schema, hash: SchemaHash, sealer: Sealer, limits: Limits) -> Self {
+        let signals = schema.messages.iter().map(|message| message.signals.len());
         Self {
             sealer,
-            schema,
+            schema: hash,
+            ids: schema.messages.iter().map(|message| message.id).collect(),
             samples: SamplesBuilder::new(signals, limits.tick_ns),
             frames: FramesBuilder::new(limits.tick_ns),
             limits,
@@ -115,7 +114,8 @@ impl Collector {
         self.samples = SamplesBuilder::with_ticks(messages, most_ns);
     }
 
-    /// Starts a row of samples; the block before it is sealed first when the row cannot join it.
+    /// Starts a row of samples; the block before it is sealed first when the row cannot join it. Where its samples will
+    /// be.
     pub(crate) fn row(
         &mut self,
         message: usize,
@@ -123,15 +123,17 @@ impl Collector {
         clock: ClockSource,
         now: BootNanos,
         perform: &mut impl FnMut(Action),
-    ) {
+    ) -> Option<SampleMark> {
         // A row without values takes memory, too: messages without signals, or cut off before the first one.
         let full = self.samples.samples().max(self.samples.rows()) >= self.limits.samples_max;
-        if full || self.samples.row(message, time_ns, clock).is_err() {
+        let mut row = if full { Err(ClockChanged) } else { self.samples.row(message, time_ns, clock) };
+        if row.is_err() {
             self.seal_samples(now, perform);
             // An empty block takes any row.
-            let _ = self.samples.row(message, time_ns, clock);
+            row = self.samples.row(message, time_ns, clock);
         }
         self.opened.samples.get_or_insert(now);
+        row.ok()
     }
 
     /// A value of the row started last.
@@ -153,18 +155,15 @@ impl Collector {
         self.opened.frames.get_or_insert(now);
     }
 
-    /// What a block holds of a span. Its status, signals and links have no column yet.
+    /// A span of a bus.
     pub(crate) fn span(&mut self, span: &Span, now: BootNanos, perform: &mut impl FnMut(Action)) {
-        self.spans.push(SpanRecord {
-            trace_id: span.trace_id,
-            // The block's and OTLP's way of saying that a trace begins here.
-            parent_span_id: span.parent.unwrap_or_default(),
-            flags: span.flags.0,
-            start_ns: span.start.ns,
-            duration_ns: span.duration_ns,
-            clock: span.start.clock,
-            message: span.message,
-        });
+        let expected = self.ids.get(span.message as usize).copied();
+        self.span_record(span.record(expected), now, perform);
+    }
+
+    /// A span of a bus or of a local service.
+    pub(crate) fn span_record(&mut self, span: SpanRecord, now: BootNanos, perform: &mut impl FnMut(Action)) {
+        self.spans.push(span);
         self.span_books.taken += 1;
         self.opened.spans.get_or_insert(now);
         if self.spans.len() >= SPANS_MAX {

@@ -2,7 +2,7 @@
 
 use can_decode::BootNanos;
 use can_decode::observe::Observer;
-use store::block::{ClockMap, LogRecord, SchemaHash, Sealer};
+use store::block::{ClockMap, LogRecord, SchemaHash, Sealer, SpanRecord};
 
 use crate::books::{BusBooks, RecordBooks};
 use crate::catalog::Catalog;
@@ -44,8 +44,7 @@ impl Engine {
         sealer: Sealer,
         limits: Limits,
     ) -> Self {
-        let signals = catalog.schema().messages.iter().map(|message| message.signals.len());
-        let collector = Collector::new(signals, catalog.hash(), sealer, limits);
+        let collector = Collector::new(catalog.schema(), catalog.hash(), sealer, limits);
         let buses = vec![BusBooks::default(); catalog.buses().len()];
         let mut watches: Vec<_> =
             observers.into_iter().map(|observer| observer.map(Watch::new)).take(buses.len()).collect();
@@ -114,14 +113,21 @@ impl Engine {
         books.decoded += 1;
         let message = tables.first_message + usize::from(index.0);
         let collector = &mut self.collector;
-        collector.row(message, record.stamp.ns, record.stamp.clock, now, perform);
+        let sample = collector.row(message, record.stamp.ns, record.stamp.clock, now, perform);
         let decoded =
             tables.table.decode(index, frame, |signal, raw| collector.value(message, signal, raw.0));
         books.short += u64::from(decoded.short);
         let definition = tables.table.message(index);
-        let traced = span::Decoded { record, message, definition, carried, now };
+        let traced = span::Decoded { record, message, definition, carried, sample, now };
         let error = self.tracer.decoded(&traced, &mut |span| collector.span(span, now, perform));
         books.contexts_malformed += u64::from(error.is_some());
+    }
+
+    /// Takes a span that a local service has sent, and keeps it with the others of its trace.
+    pub fn span(&mut self, span: SpanRecord, now: BootNanos, perform: &mut impl FnMut(Action)) {
+        if self.tracer.keeps_local(&span) {
+            self.collector.span_record(span, now, perform);
+        }
     }
 
     /// Takes a log record.
@@ -175,7 +181,7 @@ impl Engine {
         next.collector.log_books = self.collector.log_books;
         next.collector.clock_books = self.collector.clock_books;
         next.collector.hold_clock_map(self.collector.held_clock_map());
-        next.tracer.go_on(&self.tracer.books());
+        next.tracer.go_on(&self.tracer);
         Ok(std::mem::replace(self, next))
     }
 

@@ -21,4 +21,5 @@ pub use collect::{Action, Limits};
 pub use engine::Engine;
 pub use raw::RawFrames;
 pub use record::{BusIndex, FrameRecord, Stamp};
+pub use span::Tracer;
 pub use watch::{Notice, Suspicion, Watch};

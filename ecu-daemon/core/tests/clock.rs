@@ -11,8 +11,10 @@ use can_decode::HwNanos;
 use clock_world::{Delays, Event, Oscillator, Random, SECOND, Settable, TAI_AT_0, World};
 use ecu_core::ClockMap;
 use ecu_core::clock::{
-    Basis, Clock, HwClock, Instant, Pairs, Placed, Sync, SyncSource, TaiUtc, TaiUtcSource, Taken, Timescale,
+    Basis, Clock, History, HwClock, Instant, Pairs, Placed, Sealed, Sync, SyncSource, TaiUtc, TaiUtcSource,
+    Taken, Timescale,
 };
+use store::block::ClockSource;
 
 const PHC: HwClock = HwClock::Phc(0);
 
@@ -233,6 +235,8 @@ struct Record {
     ns: i64,
     stamp: Instant,
     taken: Taken,
+    /// What a block keeps of it: its clock's time, or, of a hardware stamp, where it was placed when it came.
+    kept: Option<(ClockSource, i64)>,
 }
 
 #[derive(Default)]
@@ -284,6 +288,28 @@ fn check(world: &World, record: &Record, placed: &Placed, about: &str) -> Option
     Some(off)
 }
 
+fn kept(stamp: Instant, placed: &Placed) -> Option<(ClockSource, i64)> {
+    match stamp {
+        Instant::Realtime(shown) => Some((ClockSource::KernelSoftware, shown.0)),
+        Instant::Hardware(..) => {
+            let truth = placed.truth.filter(|_| placed.basis == Basis::Stamp)?;
+            Some((ClockSource::Hardware, truth.utc.0))
+        }
+        _ => None,
+    }
+}
+
+/// Who reads the block later may say less, but nothing wrong.
+fn check_kept(history: &History, record: &Record, about: &str) {
+    const OPEN_NS: i64 = 4 * SECOND;
+    let Some((source, shown_ns)) = record.kept else { return };
+    let sealed = Sealed { at: record.taken.not_after.plus(record.ns % OPEN_NS), open_ns: OPEN_NS };
+    let time = history.record_time(source, shown_ns, sealed);
+    let off = time.utc_ns.abs_diff(World::tai(record.ns).utc(37).0);
+    let is_within = time.error_ns.is_none_or(|error_ns| off <= error_ns);
+    assert!(is_within, "{about}: {off} ns from the truth, {time:?}, {source:?}, {}", record.ns);
+}
+
 fn run(scenario: &Scenario, seed: u64, tally: &mut Tally) {
     let about = format!("{}, seed {seed}", scenario.name);
     let mut random = Random(seed);
@@ -320,13 +346,14 @@ fn run(scenario: &Scenario, seed: u64, tally: &mut Tally) {
                 Instant::Hardware(PHC, world.phc(ns)),
                 Instant::Boot(world.boot(ns)),
             ] {
-                let record = Record { ns, stamp, taken };
                 let placed = map.map(stamp, arrived, 200_000_000);
+                let mut record = Record { ns, stamp, taken, kept: None };
                 // What happened since the last reading nobody can know yet. A drift that changes by more than the clock is
                 // trusted with shows after two readings, and now and then one is too late to count.
                 let is_slewed = slewed.iter().any(|at| (start - 6 * SECOND..=seen).contains(at));
                 if !is_slewed && !events.iter().any(|at| (start..=seen).contains(at)) {
                     check(&world, &record, &placed, &about);
+                    record.kept = kept(stamp, &placed);
                 }
                 records.push(record);
             }
@@ -337,6 +364,7 @@ fn run(scenario: &Scenario, seed: u64, tally: &mut Tally) {
     for record in &records {
         let placed = map.history().place(record.stamp, record.taken);
         tally.placements += 1;
+        check_kept(map.history(), record, &about);
         tally.arrivals += u64::from(placed.basis == Basis::Arrival);
         if let Some(off) = check(&world, record, &placed, &about) {
             tally.with_truth += 1;
@@ -402,7 +430,8 @@ fn a_free_running_timer_is_read_through_its_frames() {
                 pairs.observe(timer, world.realtime(ns + latency as i64), drift);
                 let arrived = world.boot(ns + 10_000_000);
                 let taken = Taken { not_before: arrived.plus(-200_000_000), not_after: arrived };
-                records.push(Record { ns, stamp: Instant::Hardware(TIMER, timer), taken });
+                let stamp = Instant::Hardware(TIMER, timer);
+                records.push(Record { ns, stamp, taken, kept: None });
             }
         }
         map.observe(world.read_realtime(90 * SECOND).0);

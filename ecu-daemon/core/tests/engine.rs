@@ -7,9 +7,13 @@ mod car;
 use can_decode::trace::ContextCounts;
 use can_decode::{BootNanos, CanId, Frame, FrameFlags};
 use car::{BRAKE, SPEED, STRANGER, engine, record, replay_ms};
+use ecu_core::span::Settings;
 use ecu_core::{Action, Engine};
 use proptest::prelude::*;
-use store::block::{Class, ClockSource, Kind, LogRecord, Records, SealedBlock, Severity, open};
+use store::block::{
+    Class, ClockSource, Kind, LocalSpan, LogRecord, Records, SealedBlock, Severity, SpanKind, SpanLinks,
+    SpanOrigin, SpanRecord, SpanStatus, open,
+};
 
 const MS: i64 = 1_000_000;
 
@@ -151,7 +155,7 @@ fn a_context_makes_a_span_if_its_sender_sampled_it() {
     engine.tick(BootNanos(1_000 * MS), &mut step(&mut blocks));
     let traces = blocks.iter().find(|block| block.header().class == Class::Traces).unwrap();
     let (_, Records::Spans(spans)) = open(traces.bytes()).unwrap() else { panic!("no spans") };
-    assert_eq!((spans[0].trace_id, spans[0].parent_span_id), ([0xAB; 16], [0xCD; 8]));
+    assert_eq!((spans[0].trace_id, spans[0].parent_span_id), ([0xAB; 16], Some([0xCD; 8])));
     assert_eq!((spans[0].start_ns, spans[1].flags), (42_000, 3));
 }
 
@@ -243,4 +247,49 @@ fn a_message_may_have_a_time_resolution_of_its_own() {
         |message: usize| &samples.groups.iter().find(|group| group.message == message).unwrap().times_ns;
     assert_eq!(times(0), &[0, 0, 10 * MS, 20 * MS, 20 * MS]);
     assert_eq!(times(1), &[0, 7, 14, 21, 28].map(|ms| ms * MS + 1_000), "a microsecond, as others");
+}
+
+#[test]
+fn spans_name_the_samples_of_their_frames_and_those_of_services_join_them() {
+    let mut engine = engine(1000);
+    let mut blocks = Vec::new();
+    let settings = Settings { attributes: vec![(1, vec![0])], ..Settings::default() };
+    engine.trace(&settings).unwrap();
+    // Two within a millisecond: the second one's sample moves to the next.
+    for (span, ns) in [(1, 5_000_123), (2, 5_400_456), (3, 9_000_789)] {
+        engine.frame(&record(traced(span, 1), ns), BootNanos(0), &mut step(&mut blocks));
+    }
+    let service = SpanRecord {
+        trace_id: [0xAB; 16],
+        span_id: Some([9; 8]),
+        parent_span_id: Some([1; 8]),
+        flags: 1,
+        start_ns: 6_000_000,
+        duration_ns: 100,
+        clock: ClockSource::UserSpace,
+        origin: SpanOrigin::Local(Box::new(LocalSpan {
+            service: "brakes".into(),
+            name: "decide".into(),
+            kind: SpanKind::Internal,
+            attributes: Vec::new(),
+            attributes_cut: 0,
+        })),
+        status: SpanStatus::Ok,
+        links: SpanLinks::default(),
+    };
+    engine.span(service.clone(), BootNanos(0), &mut step(&mut blocks));
+    assert_eq!(engine.spans().taken, 4);
+    engine.finish(BootNanos(0), &mut step(&mut blocks));
+    let records: Vec<_> = blocks.iter().map(|block| open(block.bytes()).unwrap().1).collect();
+    let [Records::Samples(samples), Records::Spans(spans)] = &records[..] else { panic!("{records:?}") };
+    assert_eq!(spans[3], service);
+    let group = &samples.groups[0];
+    for (row, span) in spans[..3].iter().enumerate() {
+        let bus = span.bus().unwrap();
+        let mark = bus.sample.unwrap();
+        assert_eq!(mark.time_ns(span.start_ns), group.times_ns[row]);
+        assert_eq!(mark.slot_ms(span.start_ns), group.slots_ms[row]);
+        assert_eq!(bus.signals.iter().collect::<Vec<_>>(), [(0, group.columns[0].values[row])]);
+    }
+    assert_eq!(spans[1].bus().unwrap().sample.unwrap().slot_delay_ms, Some(1));
 }

@@ -5,10 +5,12 @@
 #[allow(dead_code, reason = "shared with the engine's tests")]
 mod car;
 
-use can_decode::{BootNanos, Frame, FrameFlags};
+use can_decode::trace::classic::{self, Target};
+use can_decode::trace::{TraceContext, TraceFlags};
+use can_decode::{BootNanos, CanId, Frame, FrameFlags};
 use car::{BRAKE, SPEED, STRANGER, engine, foreign, record, replay_ms, revised};
 use ecu_core::engine::SwapError;
-use ecu_core::span::{Answers, Expectation, Pair, Settings};
+use ecu_core::span::{Answers, BusSettings, Expectation, Pair, Settings};
 use ecu_core::{Action, Engine};
 use proptest::prelude::*;
 use store::block::{Identity, LogRecord, Records, SchemaHash, SealedBlock, Severity, open};
@@ -168,4 +170,38 @@ fn requests_that_wait_end_with_the_engine_that_took_them_and_the_books_go_on() {
     assert_eq!((spans[0].0, spans[0].1.len(), spans[0].1[0].start_ns), (before.schema(), 1, 5));
     assert_eq!((engine.tracer().waiting(), engine.tracer().books()), (0, before.tracer().books()));
     assert_eq!(engine.tracer().books().spans.ended, 1);
+}
+
+#[test]
+fn contexts_under_way_are_given_up_and_counted_with_those_before() {
+    let contexts = CanId::Standard(0x6A0);
+    let target = Target { context_id: contexts, tag: 0, id: SPEED, counter: None };
+    let bus = BusSettings { classic: vec![target], ..BusSettings::default() };
+    let settings = Settings { buses: vec![bus], ..Settings::default() };
+    let context = TraceContext::new([1; 16], [2; 8], TraceFlags(1)).unwrap();
+    let parts = classic::write(&context, SPEED, 0, 0);
+    let send = |engine: &mut Engine, count: usize| {
+        for part in &parts[..count] {
+            let frame = Frame::classic(contexts, part).unwrap();
+            engine.frame(&record(frame, 5), BootNanos(0), &mut |_| {});
+        }
+    };
+    let mut engine = engine(1000);
+    engine.trace(&settings).unwrap();
+    // One waits for its frame, and one has two of its four.
+    send(&mut engine, 4);
+    send(&mut engine, 2);
+    let books = engine.tracer().carriers(0).unwrap();
+    assert_eq!((books.waiting, books.under_way, books.balanced()), (1, 1, true));
+    let mut next = revised(1000);
+    next.trace(&settings).unwrap();
+    engine.swap(next, BootNanos(0), &mut |_| {}).unwrap();
+    let books = engine.tracer().carriers(0).unwrap();
+    assert_eq!((books.waiting, books.under_way, books.balanced()), (0, 0, true));
+    assert_eq!((books.classic.expired, books.classic.interrupted, books.classic.frames), (1, 1, 6));
+    send(&mut engine, 4);
+    // Without settings nothing is followed, and what was counted stays.
+    engine.swap(revised(1000), BootNanos(0), &mut |_| {}).unwrap();
+    let books = engine.tracer().carriers(0).unwrap();
+    assert_eq!((books.classic.frames, books.classic.complete, books.balanced()), (10, 2, true));
 }

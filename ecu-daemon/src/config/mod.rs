@@ -8,6 +8,7 @@ mod raw;
 mod resolution;
 mod store;
 mod time;
+mod trace;
 mod units;
 
 use std::fmt;
@@ -30,6 +31,7 @@ pub use problem::{Grade, Problem};
 pub use resolution::Steps;
 pub use store::{Preserve, Store, WriteBudget};
 pub use time::{SyncBy, Thermometer, Time};
+pub use trace::{Intake, Trace};
 
 /// The configuration that the service runs with when it is given none.
 pub const DEFAULT: &str = include_str!("../../../systemd/config.toml");
@@ -61,6 +63,8 @@ pub struct Config {
     pub control: Option<PathBuf>,
     /// How time is kept.
     pub time: Time,
+    /// How traces are followed.
+    pub trace: Trace,
 }
 
 /// How blocks are made.
@@ -153,9 +157,11 @@ impl Check<'_> {
         let id = raw.vehicle.id;
         let vehicle = self.name(id, "ecu", VehicleId::new);
         let uplink = raw.uplink.and_then(|uplink| self.uplink(uplink, &vehicle));
+        let buses = self.buses(raw.bus);
         Config {
             file: None,
-            buses: self.buses(raw.bus),
+            trace: self.trace(raw.trace, &buses),
+            buses,
             store: self.store(raw.store),
             dictionaries: self.dictionaries(std::mem::take(&mut raw.blocks.dictionaries)),
             blocks: self.blocks(raw.blocks),

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use serde::Deserialize;
 use toml::Spanned;
 
+use super::trace::raw::Trace;
 use super::units::{Age, Size, Time as Duration};
 
 #[derive(Deserialize, Default)]
@@ -18,6 +19,7 @@ pub(super) struct Raw {
     pub(super) logs: Logs,
     pub(super) control: Control,
     pub(super) time: Time,
+    pub(super) trace: Trace,
     pub(super) bus: Vec<Spanned<Bus>>,
 }
 

@@ -39,7 +39,7 @@ pub fn check(files: &[PathBuf], strict: bool) -> Result<(), Failure> {
     Ok(())
 }
 
-/// What is wrong, the messages that are protected, and how much there is.
+/// What is wrong, which messages are protected and what is traced, and how much there is.
 fn look(file: &Path) -> (Vec<Problem>, Vec<String>, String) {
     let extension = file.extension().unwrap_or_default().to_ascii_lowercase();
     if extension == "dbc" {
@@ -56,9 +56,11 @@ fn look(file: &Path) -> (Vec<Problem>, Vec<String>, String) {
                     let protected = bus.observe.protected(&bus.table);
                     protected.map(|(message, how)| format!("{}: {}", bus.name, describe(message, &how)))
                 });
+                let mut lines: Vec<_> = protected.collect();
+                lines.extend(config.trace.described().iter().map(|line| format!("traced: {line}")));
                 let summary = format!("{} buses, {messages} messages", config.buses.len());
-                let resolved = config.buses.iter().flat_map(resolutions);
-                (problems, protected.chain(resolved).collect(), summary)
+                lines.extend(config.buses.iter().flat_map(resolutions));
+                (problems, lines, summary)
             }
             Err(fatal) => (fatal, Vec::new(), String::new()),
         }

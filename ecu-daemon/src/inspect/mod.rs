@@ -7,6 +7,7 @@ pub mod export;
 pub mod query;
 mod render;
 pub mod source;
+mod span_text;
 pub mod sql;
 mod times;
 mod walk;

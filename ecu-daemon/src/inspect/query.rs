@@ -2,6 +2,7 @@
 
 mod question;
 mod rows;
+mod trace;
 
 use std::io::{self, BufWriter, Write};
 use std::rc::Rc;
@@ -13,9 +14,11 @@ use lexopt::prelude::{Long, Short, Value};
 
 use super::render::{frame_kind, hex};
 use super::source::{Place, Source};
+use super::span_text;
 use super::walk::{Frame, Record, Walk};
 use crate::cli::{Failure, exit};
 pub(super) use question::parse_time;
+use question::parse_trace;
 pub use question::{Format, Question, What};
 pub(super) use rows::{Column, Field, Rows};
 
@@ -27,6 +30,7 @@ pub fn command(mut arguments: lexopt::Parser) -> Result<(), Failure> {
     let (mut place, mut question) = (Place::default(), Question::default());
     while let Some(argument) = arguments.next()? {
         match argument {
+            Long("trace") => question.trace = Some(parse_trace(&arguments.value()?.string()?)?),
             Long("limit") => question.limit = arguments.value()?.parse()?,
             Long("format") => question.format = Format::parse(&arguments.value()?.string()?)?,
             Long(option) => {
@@ -60,6 +64,9 @@ pub(super) fn print(
     question: &Question,
     mut out: impl Write,
 ) -> io::Result<Result<(), Failure>> {
+    if let Some(trace_id) = question.trace {
+        return trace::print(source, question, trace_id, out);
+    }
     let columns =
         question.what.columns().iter().map(|&(name, width)| Column { name: name.to_owned(), width });
     let rows = Rows::new(columns.collect(), question.format, &mut out)?;
@@ -71,7 +78,7 @@ pub(super) fn print(
             Ok(true) => {}
             Ok(false) => break,
             Err(error) => {
-                ended = Err(Failure::new(exit::IO, format!("the ring cannot be read any further: {error}")));
+                ended = Err(damaged_ring(&error));
                 break;
             }
         }
@@ -99,6 +106,10 @@ fn error(time: &RecordTime) -> Field {
     error_ns.map_or(Field::Absent, Field::Integer)
 }
 
+fn damaged_ring(error: &io::Error) -> Failure {
+    Failure::new(exit::IO, format!("the ring cannot be read any further: {error}"))
+}
+
 /// The fields of a record, as [`What::columns`] names them.
 fn fields(record: &Record<'_>) -> Vec<Field> {
     let text = |text: &str| Field::Text(text.to_owned());
@@ -119,16 +130,22 @@ fn fields(record: &Record<'_>) -> Vec<Field> {
         ],
         Record::Span(span) => vec![
             Field::Time(span.time.utc_ns),
-            text(span.bus),
-            text(&span.message.name),
+            span.place.map_or(Field::Absent, |(bus, _)| text(bus)),
+            span.place.map_or(Field::Absent, |(_, message)| text(&message.name)),
             Field::Text(hex(&span.record.trace_id)),
             Field::Text(hex(&span.id)),
-            Field::Text(hex(&span.record.parent_span_id)),
-            Field::Integer(span.record.duration_ns as i64),
+            span.record.parent_span_id.map_or(Field::Absent, |parent| Field::Text(hex(&parent))),
+            Field::Integer(i64::try_from(span.record.duration_ns).unwrap_or(i64::MAX)),
             text(span.record.clock.name()),
             basis(&span.time),
             by(&span.time),
             error(&span.time),
+            text(&span.name()),
+            text(span.record.kind().name()),
+            span.service().map_or(Field::Absent, text),
+            text(span.record.status.name()),
+            span.record.status.failure().map_or(Field::Absent, |failure| Field::Text(failure.to_string())),
+            span_text::attributes(span).map_or(Field::Absent, Field::Json),
         ],
         Record::Frame(Frame { bus, raw, time }) => {
             let frame = &raw.frame;

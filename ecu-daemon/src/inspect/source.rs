@@ -215,7 +215,9 @@ fn question(selection: &Selection) -> io::Result<wire::Question> {
         Kind::ClockMap => wire::Records::Clocks,
         Kind::Frames => wire::Records::Frames,
         Kind::Schema | Kind::Dictionary | Kind::Histograms => {
-            return Err(io::Error::other("only samples, spans, logs, frames and clock maps can be asked for"));
+            return Err(io::Error::other(
+                "only samples, spans, logs, frames and clock maps can be asked for",
+            ));
         }
     };
     Ok(wire::Question { read, from_ns: selection.first_ns, to_ns: selection.last_ns })

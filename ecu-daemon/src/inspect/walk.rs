@@ -1,12 +1,14 @@
 //! The records of a ring, one after the other: what `query`, `sql` and `export` have in common.
 
+use std::borrow::Cow;
 use std::rc::Rc;
 
+use can_decode::CanId;
 use ecu_core::clock::RecordTime;
 use lexopt::ValueExt;
 use store::block::{
     BlockHeader, ClockSource, Kind, LogRecord, MessageSchema, RawFrame, Records, Schema, SignalSchema,
-    SpanRecord, span_id,
+    SpanOrigin, SpanRecord,
 };
 use store::ring::Selection;
 
@@ -19,7 +21,8 @@ use crate::glob;
 /// What of a ring is wanted.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Filter {
-    /// `MESSAGE.SIGNAL`, a message, a signal, a log's service, or a raw frame's identifier, with `*` and `?`.
+    /// `MESSAGE.SIGNAL`, a message, a signal, a service, the name of a service's span, or a raw frame's identifier, with
+    /// `*` and `?`.
     pub name: Option<String>,
     /// A bus.
     pub bus: Option<String>,
@@ -91,6 +94,8 @@ pub(super) struct Frame<'a> {
 /// A sample of a signal.
 pub(super) struct Sample<'a> {
     pub(super) time: RecordTime,
+    /// What its clock showed, nanoseconds.
+    pub(super) shown_ns: i64,
     pub(super) clock: ClockSource,
     pub(super) bus: &'a str,
     pub(super) message: &'a MessageSchema,
@@ -102,9 +107,38 @@ pub(super) struct Sample<'a> {
 pub(super) struct Span<'a> {
     pub(super) id: [u8; 8],
     pub(super) time: RecordTime,
-    pub(super) bus: &'a str,
-    pub(super) message: &'a MessageSchema,
+    /// The bus and the message; `None` for those of local services.
+    pub(super) place: Option<(&'a str, &'a MessageSchema)>,
     pub(super) record: &'a SpanRecord,
+}
+
+impl Span<'_> {
+    /// As outputs call it, too.
+    pub(super) fn name(&self) -> Cow<'_, str> {
+        self.record.name(self.place.map_or("", |(_, message)| &message.name))
+    }
+
+    /// Its identifier on the bus.
+    pub(super) fn can_id(&self) -> Option<CanId> {
+        let message = self.place?.1;
+        self.record.bus().map(|bus| bus.id.unwrap_or(message.id))
+    }
+
+    /// What it is of: a frame, an exchange, a message, a diagnostic request, or something in a service.
+    pub(super) const fn origin(&self) -> &'static str {
+        match &self.record.origin {
+            SpanOrigin::Bus(bus) => bus.kind.name(),
+            SpanOrigin::Local(_) => "service",
+        }
+    }
+
+    /// The service that sent it.
+    pub(super) fn service(&self) -> Option<&str> {
+        match &self.record.origin {
+            SpanOrigin::Bus(_) => None,
+            SpanOrigin::Local(local) => Some(&local.service),
+        }
+    }
 }
 
 /// Walks over the records of one kind. Blocks that cannot be opened are named, counted and left out.
@@ -245,8 +279,10 @@ impl Open {
                 let group = samples.groups.get(self.at.group)?;
                 let column = group.columns.get(self.at.column)?;
                 let (bus, message) = named_message(&self.schema, group.message)?;
+                let shown_ns = group.times_ns[*self.at.rows.get(index)?];
                 Some(Record::Sample(Sample {
-                    time: times.of(header, group.clock, group.times_ns[*self.at.rows.get(index)?], 0),
+                    time: times.of(header, group.clock, shown_ns, 0),
+                    shown_ns,
                     clock: group.clock,
                     bus,
                     message,
@@ -256,10 +292,13 @@ impl Open {
             }
             Records::Spans(spans) => {
                 let record = spans.get(index)?;
-                let (bus, message) = named_message(&self.schema, record.message as usize)?;
-                let id = span_id(self.header.identity, index as u32);
+                let place = match record.bus() {
+                    Some(bus) => Some(named_message(&self.schema, bus.message as usize)?),
+                    None => None,
+                };
+                let id = record.id(self.header.identity, index as u32);
                 let time = times.of(header, record.clock, record.start_ns, record.duration_ns);
-                Some(Record::Span(Span { id, time, bus, message, record }))
+                Some(Record::Span(Span { id, time, place, record }))
             }
             Records::Logs(logs) => {
                 let log = logs.get(index)?;
@@ -304,9 +343,14 @@ impl Record<'_> {
         match self {
             Self::Sample(sample) => filter.wants(sample.time.utc_ns),
             Self::Span(span) => {
-                filter.wants(span.time.utc_ns)
-                    && filter.on_bus(span.bus)
-                    && filter.named([&span.message.name])
+                let is_named = match span.place {
+                    Some((bus, message)) => filter.on_bus(bus) && filter.named([&message.name]),
+                    None => {
+                        let name = span.name();
+                        filter.bus.is_none() && filter.named([span.service().unwrap_or(""), name.as_ref()])
+                    }
+                };
+                filter.wants(span.time.utc_ns) && is_named
             }
             Self::Frame(frame) => {
                 filter.wants(frame.time.utc_ns)

@@ -6,7 +6,7 @@ use std::sync::mpsc::SyncSender;
 use std::time::Duration;
 use std::{future, io};
 
-use store::block::{ClockMap, LogRecord};
+use store::block::{ClockMap, LogRecord, SpanRecord};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tracing::{info, warn};
@@ -17,6 +17,7 @@ use crate::config::{Config, Uplink};
 use crate::control::Control;
 use crate::http::Http;
 use crate::log_socket::LogSocket;
+use crate::otlp::Intake;
 use crate::stop::Stop;
 use crate::telemetry::Telemetry;
 use crate::uplink_task::{Memory, UplinkTask};
@@ -28,7 +29,8 @@ pub(super) struct Edge<'a> {
     pub(super) schemas: watch::Sender<Schemas>,
     pub(super) clock_map: watch::Receiver<Option<ClockMap>>,
     pub(super) telemetry: Telemetry,
-    pub(super) logs: SyncSender<LogRecord>,
+    /// What local services send.
+    pub(super) local: (SyncSender<SpanRecord>, SyncSender<LogRecord>),
     pub(super) reload: Reload,
     pub(super) shared: &'a Shared,
 }
@@ -36,7 +38,8 @@ pub(super) struct Edge<'a> {
 impl Edge<'_> {
     /// Runs until the last block is acknowledged, or stored where there is no uplink.
     pub(super) async fn run(self) -> Result<(), RunError> {
-        let Self { config, uplink, schemas, clock_map, telemetry, logs, reload, shared } = self;
+        let Self { config, uplink, schemas, clock_map, telemetry, local: (spans, logs), reload, shared } =
+            self;
         // A car records even when an address is taken or a folder is missing: the fault is reported, the rest goes on.
         let http = match config.http {
             Some(address) => Http::bind(address, telemetry, Arc::clone(&shared.status)).await.map(Some),
@@ -45,6 +48,17 @@ impl Edge<'_> {
         let http = http.unwrap_or_else(|error| shared.fault(&error));
         let log_socket = config.log_socket.as_deref().map(LogSocket::bind).transpose();
         let log_socket = log_socket.unwrap_or_else(|error| shared.fault(&error));
+        let intake = match &config.trace.intake {
+            Some(intake) => {
+                Intake::bind(intake, spans, logs.clone(), Arc::clone(&shared.status)).await.map(Some)
+            }
+            // The engine waits for its senders to go.
+            None => {
+                drop(spans);
+                Ok(None)
+            }
+        };
+        let intake = intake.unwrap_or_else(|error| shared.fault(&error));
         let control =
             config.control.as_deref().map(|path| Control::bind(path, &config.store.path)).transpose();
         let control = control.unwrap_or_else(|error| shared.fault(&error));
@@ -67,7 +81,14 @@ impl Edge<'_> {
             }
             future::pending::<()>().await;
         };
+        let take_in = async {
+            if let Some(intake) = intake {
+                intake.run(&shared.captured).await;
+            }
+            future::pending::<()>().await;
+        };
         tokio::select! {
+            () = take_in => {}
             () = serve => {}
             () = answer => {}
             () = listen => {}

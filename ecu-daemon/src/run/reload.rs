@@ -127,7 +127,9 @@ impl Running {
         let raw: Vec<_> = config.buses.iter().map(|bus| bus.raw).collect();
         let steps: Vec<_> = config.buses.iter().map(|bus| bus.steps.clone()).collect();
         let tables = config.buses.into_iter().map(|bus| (bus.name, bus.table));
-        let catalog = Catalog::new(tables).map_err(|error| other(error.to_string()))?;
+        let mut catalog = Catalog::new(tables).map_err(|error| other(error.to_string()))?;
+        let traced = config.trace.settings(&mut catalog, clock::random());
+        let traced = traced.map_err(|error| other(error.to_string()))?;
         let zstd = |error| other(format!("zstd: {error}; try again"));
         let (names, schema) =
             (message_names(&catalog), (catalog.hash(), schema_block(&catalog).map_err(zstd)?));
@@ -137,6 +139,7 @@ impl Running {
         let mut engine = Engine::new(catalog, observers, sealer, self.blocks.limits);
         engine.keep_raw(raw);
         engine.keep_steps(steps.iter().map(|steps| &steps[..]));
+        engine.trace(&traced).map_err(|error| other(format!("[trace]: {error}")))?;
         Ok(Fresh { engine, by_message, names, schema, problems, unchanged })
     }
 }
@@ -157,6 +160,7 @@ fn fixed(config: &Config) -> Vec<(&'static str, String)> {
         ("[logs]", format!("{:?}", config.log_socket)),
         ("`diagnostics` of a bus", format!("{diagnostics:?}")),
         ("[time]", format!("{:?}", config.time)),
+        ("[trace] listen", format!("{:?}", config.trace.intake)),
     ]
 }
 

@@ -33,8 +33,8 @@ const BURST: usize = 5;
 /// The service that events are of.
 const SERVICE: &str = "ecu-daemon";
 
-/// Lines of each clock that are announced to whoever has nothing of the map yet: about half an hour.
-const ANNOUNCED: usize = 64;
+/// Lines of each clock that are announced to whoever has nothing of the map yet: about ten minutes.
+const ANNOUNCED: usize = 24;
 
 /// The ways on which the map and what happens to clocks become records.
 pub struct Recording {
@@ -255,13 +255,13 @@ impl Watched {
             },
             is_held: truth.is_held,
         });
-        if status.counts.steps > self.steps {
+        // No record has a stamp of the others.
+        let has_stamps = !matches!(self.clock, Clock::MonotonicRaw | Clock::Tai);
+        if has_stamps && status.counts.steps > self.steps {
             said.push(format!("clock {name} was stepped; records before and after are placed by its lines"));
             self.steps = status.counts.steps;
         }
         let limit = Duration::from_nanos(limit_ns);
-        // No record has a stamp of the others.
-        let has_stamps = !matches!(self.clock, Clock::MonotonicRaw | Clock::Tai);
         let notice =
             if has_stamps { self.watch.observe(now, truth.map(|truth| truth.error_ns)) } else { None };
         match notice {

@@ -15,9 +15,9 @@ power-lab: records every write to an emulated ECU's card, then cuts the power at
       --points: cuts with each damage (default 50); --starts, --boots: at how many of them the daemon goes on recording
           here, and in a guest that has the card (default 10 and 1)
       --json: one object for each row of the table
-  power-lab --account SECONDS [--rate SAMPLES_PER_SECOND]
+  power-lab --account SECONDS [--rate SAMPLES_PER_SECOND] [--mount OPTIONS]
       Cuts nothing: two runs of so many seconds with default settings, and which file the bytes belong to that reach the
-      card (default rate: 10000)
+      card (default rate: 10000); --mount: options of its file system beside noatime
 Cards that keep what they flush are clean, torn, scrambled and reordered. The one that is lying does not: it must break
 promises, or the laboratory sees nothing.
 Ends with 1 when an honest card breaks a promise, or the lying one breaks none.
@@ -31,6 +31,7 @@ struct Options {
     /// Seconds and samples a second.
     account: Option<u64>,
     rate: u64,
+    mount: Option<String>,
 }
 
 fn main() -> Result<ExitCode, lexopt::Error> {
@@ -39,7 +40,7 @@ fn main() -> Result<ExitCode, lexopt::Error> {
         for drive in Drive::all() {
             println!("{}:", drive.name());
             let bench = Bench::new("account");
-            for account in Account::take(&bench, &drive, options.rate, seconds) {
+            for account in Account::take(&bench, &drive, options.rate, seconds, options.mount.as_deref()) {
                 println!("{account}");
             }
         }
@@ -75,6 +76,7 @@ fn parse(mut arguments: lexopt::Parser) -> Result<Option<Options>, lexopt::Error
         json: false,
         account: None,
         rate: 10_000,
+        mount: None,
     };
     while let Some(argument) = arguments.next()? {
         match argument {
@@ -92,6 +94,7 @@ fn parse(mut arguments: lexopt::Parser) -> Result<Option<Options>, lexopt::Error
             Long("json") => options.json = true,
             Long("account") => options.account = Some(arguments.value()?.parse()?),
             Long("rate") => options.rate = arguments.value()?.parse()?,
+            Long("mount") => options.mount = Some(arguments.value()?.string()?),
             Short('h') | Long("help") => {
                 print!("{HELP}");
                 return Ok(None);

@@ -40,10 +40,10 @@ dmsetup suspend --nolockfs --noflush card && dmsetup resume card"#;
 const REMOVE: &str =
     "cd /sys/bus/mmc/drivers/mmcblk && set -- mmc* && echo $1 >/tmp/card && echo $1 >unbind &&
 ! [ -e /dev/mmcblk0 ]";
-/// It comes back as a new device, whose number the old one may still have; whoever mounts cards has to find it.
+/// It comes back as a new device, whose name the old one may still have while its file system is in use.
 const INSERT: &str = "cat /tmp/card >/sys/bus/mmc/drivers/mmcblk/bind
 for i in $(seq 100); do set -- /dev/mmcblk?; [ -e $1 ] && break; sleep 0.1; done
-umount -l /card; device=$1";
+device=$1";
 
 /// A card: a file on this machine, `/dev/mmcblk0` in the guest. It stays what it is when the guest's power is cut.
 #[derive(Clone, Debug)]
@@ -146,9 +146,10 @@ impl Guest {
         self.run(&format!("{}{set}", layer()));
     }
 
-    /// Pulls the card out. It is mounted still, and nothing can be read or written there.
+    /// Pulls the card out and takes the mount away, as the system that runs the ECU would; whoever has files open there
+    /// keeps the file system in use, with which nothing works any more.
     pub fn remove_card(&self) {
-        self.run(REMOVE);
+        self.run(&format!("{REMOVE} && umount -l /card"));
     }
 
     /// Puts it back and mounts it, as the system that runs the ECU would.

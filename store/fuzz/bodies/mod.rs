@@ -58,7 +58,7 @@ pub fn body(bytes: &[u8]) {
         2 => {
             if let Ok(spans) = read_spans(body) {
                 let mut builder = SpansBuilder::default();
-                spans.iter().for_each(|&span| builder.push(span));
+                spans.iter().for_each(|span| builder.push(span.clone()));
                 builder.encode(&mut again);
                 assert_eq!(read_spans(&again).as_ref(), Ok(&spans));
             }

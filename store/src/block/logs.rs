@@ -133,7 +133,7 @@ impl LogsBuilder {
 }
 
 /// Shortens `text` to at most `bytes_max`, at a character, with `…` as its sign.
-fn cut(text: &mut String, bytes_max: usize) {
+pub(super) fn cut(text: &mut String, bytes_max: usize) {
     if text.len() > bytes_max {
         let mut end = bytes_max - '…'.len_utf8();
         while !text.is_char_boundary(end) {

@@ -36,7 +36,10 @@ pub use samples::{
 };
 pub use schema::{MessageSchema, Schema, SignalSchema};
 pub use seal::{Body, SealedBlock, Sealer};
-pub use spans::{SpanRecord, SpansBuilder, read_spans, span_id};
+pub use spans::{
+    AttributeValue, BusSpan, BusSpanKind, LocalSpan, SampleMark, SignalValues, SpanFailure, SpanKind,
+    SpanLink, SpanLinks, SpanOrigin, SpanRecord, SpanStatus, SpansBuilder, read_spans, service_name, span_id,
+};
 
 /// The bounds of the format. A reader refuses what exceeds them before it allocates.
 pub mod limits {
@@ -44,8 +47,14 @@ pub mod limits {
     pub const BODY_BYTES_MAX: usize = 16 << 20;
     /// Largest block as stored and sent, header included, bytes.
     pub const BLOCK_BYTES_MAX: usize = 4 << 20;
-    /// Most rows of one message, or most spans or log records, in a block.
+    /// Most rows of one message, or most log records, in a block.
     pub const ROWS_MAX: usize = 1 << 20;
+    /// Most spans in a block; the daemon seals long before.
+    pub const SPANS_MAX: usize = 1 << 16;
+    /// Most attributes of a local service's span; the rest is counted.
+    pub const SPAN_ATTRIBUTES_MAX: usize = 32;
+    /// Most attributes, and most links, of all spans of a block together.
+    pub const SPAN_DETAILS_MAX: usize = 1 << 18;
     /// Most messages in a schema: the index is a `u16` in the daemon's tables.
     pub const MESSAGES_MAX: usize = 1 << 16;
     /// Most signals in one message; 64 bytes hold 512 bits.

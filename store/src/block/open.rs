@@ -1,6 +1,7 @@
 //! Opening a block.
 
 use super::samples::read_samples_v1;
+use super::spans::read_spans_v1;
 use super::{
     BlockError, BlockHeader, ClockMap, Dictionaries, Dictionary, Frames, HistogramRecord, Kind, LogRecord,
     Samples, Schema, SchemaHash, SpanRecord, read_frames, read_histograms, read_logs, read_samples,
@@ -72,7 +73,8 @@ fn read(header: &BlockHeader, raw: Vec<u8>) -> Result<(usize, Records), BlockErr
             (header.count as usize, Records::Samples(read(&raw, header.count)?))
         }
         Kind::Spans => {
-            let spans = read_spans(&raw)?;
+            let read = if header.version == 1 { read_spans_v1 } else { read_spans };
+            let spans = read(&raw)?;
             (spans.len(), Records::Spans(spans))
         }
         Kind::Logs => {

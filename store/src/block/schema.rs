@@ -122,7 +122,7 @@ impl Schema {
                 if buses.is_empty() {
                     return Err(BlockError::Schema("a message on a bus that is not listed"));
                 }
-                let id = read_id(reader.varint()?)?;
+                let id = read_id("message id", reader.varint()?)?;
                 let message = name(&mut reader)?;
                 let signals = reader.count("signals", bounded(limits::SIGNALS_MAX))?;
                 let signals = (0..signals).map(|_| read_signal(&mut reader)).collect::<Result<_, _>>()?;
@@ -134,14 +134,14 @@ impl Schema {
     }
 }
 
-fn read_id(number: u64) -> Result<CanId, BlockError> {
+pub(super) fn read_id(field: &'static str, number: u64) -> Result<CanId, BlockError> {
     let bit = u64::from(CanId::EXTENDED_BIT);
     let id = if number & bit != 0 {
         u32::try_from(number & !bit).ok().and_then(CanId::extended)
     } else {
         u16::try_from(number).ok().and_then(CanId::standard)
     };
-    id.ok_or(BlockError::Field { field: "message id", value: number })
+    id.ok_or(BlockError::Field { field, value: number })
 }
 
 fn read_signal(reader: &mut Reader<'_>) -> Result<SignalSchema, BlockError> {

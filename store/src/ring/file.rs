@@ -3,13 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::{Path, PathBuf};
 
+use rusqlite::Connection;
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, params};
 
 use super::aside::{self, Quarantined};
 use super::lease::Parked;
 use super::open::{RingError, abandon, connect, fault};
 use super::salvage::{Salvage, SalvageReport};
+use super::schema::insert_schema;
 use super::tables::{Known, VERSION};
 use super::trouble::{Fault, Remedy, Trouble};
 use super::{Books, Retention, RunClock};
@@ -60,7 +61,7 @@ pub struct RingFile {
     /// Whether there may be files set aside that nobody has searched.
     pub(super) may_salvage: bool,
     /// The schema stored last, for the file that may have to take this one's place.
-    schema: Option<(SchemaHash, SealedBlock)>,
+    pub(super) schema: Option<(SchemaHash, SealedBlock)>,
     /// The dictionaries in use, for the same.
     pub(super) dictionaries: Vec<(DictionaryHash, SealedBlock)>,
     pub(super) notices: VecDeque<Notice>,
@@ -200,25 +201,6 @@ impl RingFile {
         bound.min((file + free.saturating_sub(keep)).saturating_sub(OVERHEAD_BYTES).max(OVERHEAD_BYTES))
     }
 
-    /// Keeps a schema's block under its hash, for readers of the file.
-    ///
-    /// # Errors
-    /// [`RingError`] when the file cannot be written.
-    pub fn put_schema(&mut self, hash: SchemaHash, block: &SealedBlock) -> Result<(), RingError> {
-        self.attach()?;
-        self.settle();
-        let is_first = self.schema.is_none();
-        let put = self.connection().and_then(|connection| {
-            if is_first {
-                forget_schemas(connection, hash)?;
-            }
-            insert_schema(connection, hash, block)
-        });
-        put.map_err(|source| self.failed(source))?;
-        self.schema = Some((hash, block.clone()));
-        Ok(())
-    }
-
     /// Folds the -wal into the database and closes both. The -wal keeps its length, with nothing but the books in it: one
     /// that has to grow again costs the file system's journal as much as the commits themselves, for minutes after each
     /// start.
@@ -274,6 +256,10 @@ impl RingFile {
     pub(super) fn attach(&mut self) -> Result<(), RingError> {
         if self.connection.is_some() {
             return Ok(());
+        }
+        // A fresh file where the card is to be mounted again would be hidden by it, and on another card until then.
+        if !self.carry && !self.path.exists() {
+            return Err(RingError::Gone(self.path.clone()));
         }
         match open_file(&self.path, self.bytes_max) {
             Ok((connection, in_file, mut known)) => {
@@ -358,8 +344,15 @@ impl RingFile {
     pub(super) fn failed(&mut self, source: rusqlite::Error) -> RingError {
         let remedy = self.trouble.note(fault(&source), self.clock.now_ns());
         let error = RingError::sort(&self.path, source);
-        // A path that leads nowhere is a card that was taken out: the file may come back with it.
-        if remedy != Remedy::Wait && self.path.exists() && aside::folder_works(&self.path) {
+        // A path that leads nowhere is a card that was taken out: the file may come back with it, once nobody holds on to
+        // the file system that it was on.
+        if !self.path.exists() {
+            if let Some(connection) = self.connection.take() {
+                abandon(connection);
+            }
+            return RingError::Gone(self.path.clone());
+        }
+        if remedy != Remedy::Wait && aside::folder_works(&self.path) {
             match remedy {
                 Remedy::Renew => {
                     // What goes wrong here is met again by the next who uses the ring.
@@ -370,23 +363,6 @@ impl RingFile {
         }
         error
     }
-}
-
-/// Removes the schemas of earlier runs that no block refers to any more. Later in a run there may be blocks on their way.
-fn forget_schemas(connection: &Connection, except: SchemaHash) -> rusqlite::Result<()> {
-    let unused = "DELETE FROM schema WHERE hash != ?1 AND hash NOT IN (SELECT schema FROM block)";
-    connection.execute(unused, [except.0]).map(drop)
-}
-
-pub(super) fn insert_schema(
-    connection: &Connection,
-    hash: SchemaHash,
-    block: &SealedBlock,
-) -> rusqlite::Result<()> {
-    connection
-        .prepare_cached("INSERT OR IGNORE INTO schema (hash, bytes) VALUES (?1, ?2)")?
-        .execute(params![hash.0, block.bytes()])?;
-    Ok(())
 }
 
 /// The open file, what its books say, and what is in it.

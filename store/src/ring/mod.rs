@@ -30,6 +30,8 @@ mod room;
 #[cfg(feature = "sqlite")]
 mod salvage;
 #[cfg(feature = "sqlite")]
+mod schema;
+#[cfg(feature = "sqlite")]
 mod tables;
 #[cfg(feature = "sqlite")]
 mod trouble;

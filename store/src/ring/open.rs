@@ -52,6 +52,11 @@ pub enum RingError {
         /// What SQLite said.
         source: rusqlite::Error,
     },
+    /// It was there, and is not any more.
+    #[error(
+        "ring file {0} is gone; was the card taken out? It is opened again when the card is back and mounted"
+    )]
+    Gone(PathBuf),
     /// The file could not be moved out of the way.
     #[error("cannot set the damaged ring file {path} aside: {source}")]
     Quarantine {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 
 use store::block::{Class, Identity};
-use store::ring::{EvictReason, Notice, RingFile, SalvageReport, open_or_quarantine_with};
+use store::ring::{EvictReason, Notice, RingError, RingFile, SalvageReport, open_or_quarantine_with};
 
 use super::disk::{Mount, Random};
 use super::model::{Run, drain, retention};
@@ -45,6 +45,34 @@ fn is_part_of(waiting: &BTreeMap<Identity, Vec<u8>>, stored: &BTreeMap<Identity,
     for (identity, bytes) in waiting {
         assert_eq!(stored.get(identity), Some(bytes), "{identity}");
     }
+}
+
+#[test]
+fn a_card_that_was_taken_out_is_let_go_and_found_again() {
+    let mut random = Random::new(11);
+    let mount = Mount::new();
+    let mut stored = filled(&mount, 20, &mut random);
+    let mut run = Run::new(&mount, 12);
+    let away = mount.ring().with_extension("away");
+    for _ in 0..2 {
+        mount.disk().faults.writes = true;
+        fs::rename(mount.ring(), &away).unwrap();
+        let block = run.block(Class::Live, 3000, &mut random);
+        for second in 0..30 {
+            let ring = run.ring.as_mut().unwrap();
+            let error =
+                ring.commit(std::slice::from_ref(&block), &mut Vec::new(), second * SECOND).unwrap_err();
+            assert!(matches!(error, RingError::Gone(_)), "{error}");
+            // Not even when something can be written there.
+            mount.disk().faults.writes = second < 10;
+            assert!(!mount.ring().exists(), "no other file takes its place");
+        }
+        fs::rename(&away, mount.ring()).unwrap();
+        assert!(run.store(std::slice::from_ref(&block)));
+        stored.insert(block.header().identity, block.bytes().to_vec());
+        assert!(run.ring.as_ref().unwrap().books().balanced());
+    }
+    assert_eq!(drain(run.ring.as_mut().unwrap()), stored);
 }
 
 #[test]

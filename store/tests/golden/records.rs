@@ -3,11 +3,16 @@
 
 #![allow(unreachable_pub, reason = "a module of tests")]
 
+use std::sync::Arc;
+
+use can_decode::uds::{Nrc, Service};
 use can_decode::{CanId, Frame, FrameFlags, ValueKind};
 use store::block::{
-    BootId, BoundGrowth, ClockDomain, ClockMap, ClockSegment, ClockSource, ClockSync, Dictionary,
-    HistogramRecord, Identity, LogRecord, MessageSchema, Opening, RawFrame, SamplesBuilder, Schema,
-    SchemaHash, Severity, SignalSchema, SpanRecord, SyncSource, TaiUtcSource, Temperature, Timescale,
+    AttributeValue, BootId, BoundGrowth, BusSpan, BusSpanKind, ClockDomain, ClockMap, ClockSegment,
+    ClockSource, ClockSync, Dictionary, HistogramRecord, Identity, LocalSpan, LogRecord, MessageSchema,
+    Opening, RawFrame, SampleMark, SamplesBuilder, Schema, SchemaHash, Severity, SignalSchema, SignalValues,
+    SpanFailure, SpanKind, SpanLink, SpanLinks, SpanOrigin, SpanRecord, SpanStatus, SyncSource, TaiUtcSource,
+    Temperature, Timescale,
 };
 
 /// 2026-01-01 in nanoseconds.
@@ -171,14 +176,82 @@ pub fn spans() -> Vec<SpanRecord> {
             let mut trace_id = [0; 16];
             trace_id[..8].copy_from_slice(&bytes());
             trace_id[8..].copy_from_slice(&bytes());
+            frame(trace_id, bytes(), row)
+        })
+        .collect()
+}
+
+/// A frame with a context and nothing else, as version 1 had them.
+fn frame(trace_id: [u8; 16], parent: [u8; 8], row: i64) -> SpanRecord {
+    let message = (row % 5) as u32;
+    let (kind, signals) = (BusSpanKind::Frame, SignalValues::default());
+    SpanRecord {
+        trace_id,
+        span_id: None,
+        parent_span_id: Some(parent),
+        flags: (row % 4) as u8,
+        start_ns: START_NS + row * 3_333_333,
+        duration_ns: if row % 3 == 0 { 1_500_000 } else { 0 },
+        clock: ClockSource::Hardware,
+        origin: SpanOrigin::Bus(BusSpan { kind, message, id: None, signals, sample: None }),
+        status: SpanStatus::Unset,
+        links: SpanLinks::default(),
+    }
+}
+
+/// Spans of all origins, kinds and ends, of few traces.
+pub fn traces() -> Vec<SpanRecord> {
+    let service: Arc<str> = "brake-control".into();
+    let local = |row: u64| LocalSpan {
+        service: Arc::clone(&service),
+        name: ["decide", "réagir"][row as usize % 2].into(),
+        kind: SpanKind::ALL[row as usize % 5],
+        attributes: vec![
+            ("brake.reason".into(), AttributeValue::Text("obstacle".into())),
+            ("brake.full".into(), AttributeValue::Bool(row.is_multiple_of(2))),
+            ("brake.count".into(), AttributeValue::Int(-(row as i64))),
+            ("brake.bar".into(), AttributeValue::Double(row as f64 * 0.5)),
+        ],
+        attributes_cut: row as u32 % 2,
+    };
+    let statuses = [
+        SpanStatus::Unset,
+        SpanStatus::Ok,
+        SpanStatus::Error(SpanFailure::NoResponse),
+        SpanStatus::Error(SpanFailure::Reported(3)),
+        SpanStatus::Error(SpanFailure::Refused(Nrc(0x22))),
+        SpanStatus::Error(SpanFailure::Message("no pressure".into())),
+    ];
+    let kinds = [
+        BusSpanKind::Frame,
+        BusSpanKind::Exchange,
+        BusSpanKind::Message,
+        BusSpanKind::Diagnostic(Service(0x22)),
+    ];
+    (0..40_u64)
+        .map(|row| {
+            let plain = frame([row as u8 / 4 + 1; 16], [row as u8 % 7 + 1; 8], row as i64);
+            let mut signals = SignalValues::default();
+            (0..row % 3).for_each(|signal| assert!(signals.push(signal as u16 * 2, row * 1_000)));
+            let bus = BusSpan {
+                kind: kinds[row as usize % 4],
+                message: row as u32 % 4,
+                id: (row % 4 == 3).then_some(CanId::Extended(0x18DA_10F1)),
+                signals,
+                sample: (row % 4 == 1)
+                    .then_some(SampleMark { tick_ns: 1_000, slot_delay_ms: (row % 8 == 1).then_some(2) }),
+            };
+            let is_local = row % 5 == 4;
+            let origin =
+                if is_local { SpanOrigin::Local(Box::new(local(row))) } else { SpanOrigin::Bus(bus) };
+            let link = |at| SpanLink { trace_id: [at as u8 + 1; 16], span_id: [at as u8 + 90; 8] };
             SpanRecord {
-                trace_id,
-                parent_span_id: bytes(),
-                flags: (row % 4) as u8,
-                start_ns: START_NS + row * 3_333_333,
-                duration_ns: if row % 3 == 0 { 1_500_000 } else { 0 },
-                clock: ClockSource::Hardware,
-                message: (row % 5) as u32,
+                span_id: is_local.then_some([row as u8 + 100; 8]),
+                parent_span_id: plain.parent_span_id.filter(|_| row % 9 != 0),
+                origin,
+                status: statuses[row as usize % 6].clone(),
+                links: (0..row % 11 / 8).map(link).collect::<SpanLinks>().with_cut(u32::from(row == 9)),
+                ..plain
             }
         })
         .collect()

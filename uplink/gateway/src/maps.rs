@@ -253,6 +253,7 @@ mod tests {
         }
         assert!(maps.of(&car(), boot(1)).is_none(), "all others were used later");
         let lines = clock_map(7).segments.len();
-        assert_eq!((maps.cache().boots.len(), maps.cache().lines), (BOOTS_MAX, BOOTS_MAX * lines));
+        let cache = maps.cache();
+        assert_eq!((cache.boots.len(), cache.lines), (BOOTS_MAX, BOOTS_MAX * lines));
     }
 }

@@ -1,14 +1,17 @@
 //! A block with its schema, checked so that outputs need not.
 
+mod spans;
+
 use std::sync::Arc;
 
 use ecu_core::clock::{History, Worth};
 use store::block::{
     BlockError, BlockHeader, Dictionaries, DictionaryHash, Frames, Group, LogRecord, RawFrame, Records,
-    Samples, SpanRecord, open_with,
+    Samples, open_with,
 };
 use uplink::topic::VehicleId;
 
+pub(crate) use self::spans::{Marked, NamedSpans, id_of, signals_of};
 use crate::counters::Refusal;
 use crate::schemas::{Known, MessageNames, ResolvedSchema, SchemaError, Schemas, SignalNames};
 use crate::times::{Note, Notes, Placing};
@@ -67,13 +70,6 @@ pub(crate) struct NamedSamples {
     notes: Vec<Notes>,
 }
 
-/// Spans and what their messages are called.
-#[derive(Debug)]
-pub(crate) struct NamedSpans {
-    spans: Vec<SpanRecord>,
-    schema: Arc<ResolvedSchema>,
-}
-
 /// One signal's samples in a block.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Series<'a> {
@@ -118,18 +114,6 @@ impl NamedSamples {
     }
 }
 
-impl NamedSpans {
-    /// The spans, in the order of the block.
-    pub(crate) fn records(&self) -> &[SpanRecord] {
-        &self.spans
-    }
-
-    /// The message that a span was seen with. `check_spans` has seen to it that there is one.
-    pub(crate) fn message(&self, span: &SpanRecord) -> Option<&MessageNames> {
-        self.schema.message(span.message as usize)
-    }
-}
-
 impl Opened {
     /// Puts the records' times right, by what is known of the clocks of the block's boot.
     pub(crate) fn place(&mut self, map: Option<&History>) {
@@ -138,10 +122,7 @@ impl Opened {
             Content::Samples(NamedSamples { samples, notes, .. }) => {
                 *notes = samples.groups.iter_mut().map(|group| placing.group(group)).collect();
             }
-            Content::Spans(NamedSpans { spans, .. }) => {
-                let times = spans.iter_mut().map(|span| (span.clock, &mut span.start_ns, span.duration_ns));
-                self.notes = placing.records(times);
-            }
+            Content::Spans(spans) => self.notes = spans.place(placing),
             Content::Frames(NamedFrames { frames, times_ns, .. }) => {
                 let times = frames.iter().zip(times_ns).map(|(raw, time_ns)| (raw.clock, time_ns, 0));
                 self.notes = placing.records(times);
@@ -217,7 +198,7 @@ pub(crate) fn open_block(vehicle: &VehicleId, bytes: &[u8], schemas: &Schemas) -
     };
     let content = match records {
         Records::Samples(samples) => Content::Samples(check_samples(samples, schema()?)?),
-        Records::Spans(spans) => Content::Spans(check_spans(spans, schema()?)?),
+        Records::Spans(spans) => Content::Spans(NamedSpans::new(spans, schema()?)?),
         Records::Logs(logs) => Content::Logs(logs),
         Records::Frames(frames) => Content::Frames(check_frames(frames, schema()?)?),
         Records::ClockMap(_) => return Ok(Opening::ClockMap(header)),
@@ -243,13 +224,6 @@ fn check_samples(samples: Samples, schema: Arc<ResolvedSchema>) -> Result<NamedS
         }
     }
     Ok(NamedSamples { samples, schema, notes: Vec::new() })
-}
-
-fn check_spans(spans: Vec<SpanRecord>, schema: Arc<ResolvedSchema>) -> Result<NamedSpans, BlockError> {
-    if spans.iter().any(|span| schema.message(span.message as usize).is_none()) {
-        return Err(NO_MESSAGE);
-    }
-    Ok(NamedSpans { spans, schema })
 }
 
 fn check_frames(frames: Frames, schema: Arc<ResolvedSchema>) -> Result<NamedFrames, BlockError> {

@@ -15,7 +15,7 @@ use opentelemetry_proto::tonic::collector::metrics::v1::{
 };
 use opentelemetry_proto::tonic::metrics::v1::metric::Data;
 use prost::Message as _;
-use store::block::{ClockSource, LogRecord, SchemaHash, Severity, SpanRecord};
+use store::block::{ClockSource, LogRecord, SchemaHash, Severity};
 use support::fixture::{Car, Row, SPEED, START_NS, schema_hash};
 use support::receiver::{Receiver, Request, read_write_request};
 use tokio::net::TcpListener;
@@ -267,16 +267,7 @@ async fn otlp_receivers_get_each_kind_and_their_partial_refusals_count() {
     .await;
     let mut bench = Bench::new(otlp(&receiver.url));
     let clock = ClockSource::Hardware;
-    let (trace_id, parent_span_id) = ([1; 16], [2; 8]);
-    let span = SpanRecord {
-        trace_id,
-        parent_span_id,
-        flags: 1,
-        start_ns: START_NS,
-        duration_ns: 0,
-        clock,
-        message: 0,
-    };
+    let span = Car::frame_span(SPEED);
     let (service, body) = ("camera".to_owned(), "hello".to_owned());
     let log = LogRecord { time_ns: START_NS, clock, severity: Severity::INFO, service, body, trace: None };
     let blocks = [

@@ -36,3 +36,26 @@ pub struct ClassicCounts {
     /// Contexts whose frame came too late, or at a time before theirs.
     pub expired: u64,
 }
+
+impl ClassicCounts {
+    /// Both together: of two readers of one bus, one after the other.
+    #[must_use]
+    pub const fn plus(self, other: Self) -> Self {
+        Self {
+            frames: self.frames + other.frames,
+            malformed: self.malformed + other.malformed,
+            strays: self.strays + other.strays,
+            begun: self.begun + other.begun,
+            complete: self.complete + other.complete,
+            absent: self.absent + other.absent,
+            damaged: self.damaged + other.damaged,
+            unknown: self.unknown + other.unknown,
+            interrupted: self.interrupted + other.interrupted,
+            timed_out: self.timed_out + other.timed_out,
+            carried: self.carried + other.carried,
+            replaced: self.replaced + other.replaced,
+            missed: self.missed + other.missed,
+            expired: self.expired + other.expired,
+        }
+    }
+}

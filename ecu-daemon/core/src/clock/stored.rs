@@ -111,10 +111,9 @@ impl History {
         }
         let first = self.record_time(source, first_ns, sealed);
         let last = self.record_time(source, last_ns, sealed);
-        let is_alike = first.worth == Worth::Synchronised
-            && last.worth == Worth::Synchronised
-            && (first.by, first.error_ns) == (last.by, last.error_ns);
-        is_alike.then_some(last)
+        let is_alike = first.worth == Worth::Synchronised && last.worth == first.worth && first.by == last.by;
+        // On one line the bound is largest at its ends.
+        is_alike.then_some(RecordTime { error_ns: first.error_ns.max(last.error_ns), ..last })
     }
 
     /// Whether the map knows of an instant at which a block that was `sealed` then was open and a clock showed this. If not, a
@@ -161,7 +160,8 @@ fn of_realtime(placed: &Placed, shown_ns: i64) -> RecordTime {
         (Basis::Arrival, _) => RecordTime::unknown(shown_ns),
         (Basis::Stamp, None) => RecordTime { worth: Worth::Unsynchronised, ..RecordTime::unknown(shown_ns) },
         (Basis::Stamp, Some(truth)) => {
-            let is_own = truth.clock == Clock::Realtime && !truth.is_held && truth.utc.0 == shown_ns;
+            // Where it was synchronised before and nothing was told since, it still is as far as is known, and the bound grows.
+            let is_own = truth.clock == Clock::Realtime && truth.utc.0 == shown_ns;
             RecordTime::of(truth, if is_own { Worth::Synchronised } else { Worth::Placed })
         }
     }

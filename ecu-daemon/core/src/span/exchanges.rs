@@ -107,6 +107,11 @@ impl Exchanges {
         }
     }
 
+    /// Whether to keep a span of a local service.
+    pub(super) fn keeps_local(&mut self, trace_id: &[u8; 16], is_failed: bool, is_slow: bool) -> bool {
+        self.sampler.keeps_local(trace_id, is_failed, is_slow)
+    }
+
     /// Waits for the response to `request`; whether it does.
     pub(super) fn open(&mut self, request: &Request, sink: &mut impl FnMut(&Span)) -> bool {
         let mut span = request.span;
@@ -209,7 +214,8 @@ impl Exchanges {
             } else {
                 self.spans.unanswered += 1;
                 span.status = Status::Error(Failure::NoResponse);
-                span.duration_ns = open.asked.until(at);
+                // On a bus that is silent the last stamp may be the request's own.
+                span.duration_ns = open.asked.until(at).max(open.asked.waited(at).max(0) as u64);
             }
             if self.sampler.keeps(&span, false) {
                 sink(&span);

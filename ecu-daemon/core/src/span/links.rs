@@ -3,7 +3,7 @@
 use can_decode::TraceContext;
 
 /// Links of a span at most.
-pub const LINKS_MAX: usize = 4;
+pub const LINKS_MAX: usize = store::block::SpanLinks::MAX;
 
 /// Contexts, as many as there is room for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

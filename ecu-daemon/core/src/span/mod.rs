@@ -17,7 +17,7 @@ mod tracer;
 mod transport;
 mod waiting;
 
-pub use books::{SpanBooks, TraceBooks};
+pub use books::{CarrierBooks, SpanBooks, TraceBooks};
 pub use links::{LINKS_MAX, Links};
 pub use record::{ATTRIBUTES_MAX, Attributes, Failure, Span, SpanKind, Status};
 pub use sampling::{Sampling, SamplingBooks};

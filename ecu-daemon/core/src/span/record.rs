@@ -3,12 +3,16 @@
 use can_decode::trace::TraceFlags;
 use can_decode::uds::{Nrc, Service};
 use can_decode::{CanId, Raw, TraceContext};
+use store::block::{
+    BusSpan, BusSpanKind, SampleMark, SignalValues, SpanFailure, SpanLink, SpanLinks, SpanOrigin, SpanRecord,
+    SpanStatus,
+};
 
 use super::links::Links;
 use crate::record::{BusIndex, Stamp};
 
 /// Signals that go with a span at most.
-pub const ATTRIBUTES_MAX: usize = 4;
+pub const ATTRIBUTES_MAX: usize = SignalValues::MAX;
 
 /// Something that happened on a bus, as part of a trace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +39,8 @@ pub struct Span {
     pub status: Status,
     /// Signals chosen by the configuration, of the frame or of the request.
     pub attributes: Attributes,
+    /// Where the samples of that frame are.
+    pub sample: Option<SampleMark>,
     /// What else it has to do with: the response's own context, and the other requests that one response answered.
     pub links: Links,
 }
@@ -60,6 +66,7 @@ impl Span {
             kind: SpanKind::Frame,
             status: Status::Unset,
             attributes: [None; ATTRIBUTES_MAX],
+            sample: None,
             links: Links::NONE,
         }
     }
@@ -69,6 +76,44 @@ impl Span {
         match self.parent {
             Some(span_id) => Some(TraceContext { trace_id: self.trace_id, span_id, flags: self.flags }),
             None => None,
+        }
+    }
+
+    /// As a block holds it; `expected` is the identifier that the schema has for the message.
+    pub fn record(&self, expected: Option<CanId>) -> SpanRecord {
+        let mut signals = SignalValues::default();
+        // There is room for as many: see ATTRIBUTES_MAX.
+        self.attributes.iter().flatten().for_each(|(signal, raw)| _ = signals.push(*signal, raw.0));
+        let bus = BusSpan {
+            kind: match self.kind {
+                SpanKind::Frame => BusSpanKind::Frame,
+                SpanKind::Exchange => BusSpanKind::Exchange,
+                SpanKind::Message => BusSpanKind::Message,
+                SpanKind::Diagnostic(service) => BusSpanKind::Diagnostic(service),
+            },
+            message: self.message,
+            id: Some(self.id).filter(|id| Some(*id) != expected),
+            signals,
+            sample: self.sample,
+        };
+        let link = |context: &TraceContext| SpanLink { trace_id: context.trace_id, span_id: context.span_id };
+        SpanRecord {
+            trace_id: self.trace_id,
+            span_id: None,
+            parent_span_id: self.parent,
+            flags: self.flags.0,
+            start_ns: self.start.ns,
+            duration_ns: self.duration_ns,
+            clock: self.start.clock,
+            origin: SpanOrigin::Bus(bus),
+            status: match self.status {
+                Status::Unset => SpanStatus::Unset,
+                Status::Ok => SpanStatus::Ok,
+                Status::Error(Failure::NoResponse) => SpanStatus::Error(SpanFailure::NoResponse),
+                Status::Error(Failure::Reported(raw)) => SpanStatus::Error(SpanFailure::Reported(raw.0)),
+                Status::Error(Failure::Refused(nrc)) => SpanStatus::Error(SpanFailure::Refused(nrc)),
+            },
+            links: self.links.iter().map(link).collect::<SpanLinks>().with_cut(self.links.cut),
         }
     }
 }

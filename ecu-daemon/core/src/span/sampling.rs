@@ -78,6 +78,22 @@ impl Sampler {
         *counter += 1;
         keeps
     }
+
+    /// Whether to keep a span of a local service, which has sampled it, and whose spans have a limit of their own.
+    pub(super) fn keeps_local(&mut self, trace_id: &[u8; 16], is_failed: bool, is_slow: bool) -> bool {
+        let books = &mut self.books;
+        let (counter, keeps) = if is_failed {
+            (&mut books.kept_failed, true)
+        } else if is_slow {
+            (&mut books.kept_slow, true)
+        } else if self.sampling.ratio.keeps(trace_id) {
+            (&mut books.kept, true)
+        } else {
+            (&mut books.by_ratio, false)
+        };
+        *counter += 1;
+        keeps
+    }
 }
 
 /// Tokens that time refills. One bus has one of its own: a bus that babbles takes nothing from the others, and the stamps
@@ -167,6 +183,17 @@ mod tests {
             let root = Span { parent: None, ..span(0, 0, 1) };
             assert_eq!(sampler(ratio, None).keeps(&root, false), keeps, "{ratio}, a trace that begins here");
         }
+    }
+
+    #[test]
+    fn spans_of_local_services_are_kept_with_those_of_their_traces() {
+        let mut sampler = sampler(0.5, Some(0));
+        let mut keeps = |byte, is_failed, is_slow| sampler.keeps_local(&[byte; 16], is_failed, is_slow);
+        assert!(keeps(0x80, false, false) && !keeps(0x7F, false, false));
+        assert!(keeps(0x7F, true, false) && keeps(0x7F, false, true));
+        let books = sampler.books;
+        let expected = SamplingBooks { kept: 1, kept_failed: 1, kept_slow: 1, by_ratio: 1, ..books };
+        assert_eq!((books, books.by_limit, books.unsampled), (expected, 0, 0));
     }
 
     #[test]

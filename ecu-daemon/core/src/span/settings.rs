@@ -28,6 +28,8 @@ pub struct Settings {
     pub attributes: Vec<(usize, Vec<usize>)>,
     /// Requests that wait for responses at the same time; 0 counts as 1. Beyond, the oldest is forgotten.
     pub waiting_max: u16,
+    /// Nanoseconds from which on a local service's span was slow, and is kept for it.
+    pub local_slow_ns: Option<u64>,
     /// Seed of the trace ids of requests that belong to no trace, from the system's random numbers; `None`: no spans are
     /// made of those.
     pub roots: Option<u64>,
@@ -42,6 +44,7 @@ impl Default for Settings {
             pairs: Vec::new(),
             attributes: Vec::new(),
             waiting_max: WAITING_DEFAULT,
+            local_slow_ns: None,
             roots: None,
         }
     }

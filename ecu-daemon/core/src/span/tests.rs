@@ -4,6 +4,7 @@ mod anything;
 mod carriers;
 mod diagnostics;
 mod exchanges;
+mod records;
 
 use can_decode::trace::{TraceFlags, payload};
 use can_decode::{BootNanos, CanId, DecodeTable, Frame, FrameFlags, Matching, TraceContext, TraceError, dbc};
@@ -83,8 +84,10 @@ impl Lab {
         let index = tables.table.find(frame.id())?;
         let message = tables.first_message + usize::from(index.0);
         let definition = tables.table.message(index);
-        let error =
-            self.tracer.decoded(&Decoded { record: &record, message, definition, carried, now }, &mut sink);
+        let error = self.tracer.decoded(
+            &Decoded { record: &record, message, definition, carried, sample: None, now },
+            &mut sink,
+        );
         self.balance();
         error
     }
@@ -105,10 +108,11 @@ impl Lab {
     }
 
     fn balance(&self) {
-        let SpanBooks { opened, answered, unanswered, quiet, displaced, ended, .. } =
-            self.tracer.books().spans;
-        let gone = answered + unanswered + quiet + displaced + ended;
-        assert_eq!(opened, gone + self.tracer.waiting() as u64, "{:?}", self.tracer.books());
+        let waiting = self.tracer.waiting() as u64;
+        assert!(self.tracer.books().spans.balanced(waiting), "{waiting}: {:?}", self.tracer.books());
+        for books in (0..2).filter_map(|bus| self.tracer.carriers(bus)) {
+            assert!(books.balanced(), "{books:?}");
+        }
     }
 }
 

@@ -1,10 +1,11 @@
 //! Everything that makes spans, for all buses.
 
-use can_decode::trace::classic::{ClassicCounts, ClassicReader};
+use can_decode::trace::classic::ClassicReader;
 use can_decode::trace::{TraceError, TraceFlags, payload};
 use can_decode::{BootNanos, Message, TraceContext};
+use store::block::{SampleMark, SpanRecord, SpanStatus};
 
-use super::books::TraceBooks;
+use super::books::{CarrierBooks, TraceBooks};
 use super::exchanges::{Course, Exchanges, Request, Response};
 use super::record::{Failure, Span, SpanKind};
 use super::roles::{Role, Roles};
@@ -21,10 +22,13 @@ pub struct Tracer {
     roles: Roles,
     /// By bus.
     carriers: Vec<Option<Box<Carriers>>>,
+    /// By bus, what engines before this one had counted.
+    before: Vec<Option<CarrierBooks>>,
     exchanges: Exchanges,
     /// The last frame's stamp, where requests may wait: a recording's time goes on with its frames.
     last: Option<Stamp>,
     has_courses: bool,
+    local_slow_ns: Option<u64>,
 }
 
 /// Contexts of one bus that are not in the frame itself.
@@ -43,6 +47,8 @@ pub(crate) struct Decoded<'a> {
     pub(crate) definition: &'a Message,
     /// The context that came for it in other frames.
     pub(crate) carried: Option<TraceContext>,
+    /// Where its samples are.
+    pub(crate) sample: Option<SampleMark>,
     pub(crate) now: BootNanos,
 }
 
@@ -72,7 +78,15 @@ impl Tracer {
         let sampler = Sampler::new(settings.sampling, catalog.buses().len());
         let has_courses = !courses.is_empty();
         let exchanges = Exchanges::new(courses, settings.waiting_max, sampler, settings.roots);
-        Ok(Self { roles, carriers, exchanges, last: None, has_courses })
+        Ok(Self {
+            roles,
+            carriers,
+            before: Vec::new(),
+            exchanges,
+            last: None,
+            has_courses,
+            local_slow_ns: settings.local_slow_ns,
+        })
     }
 
     /// Contexts where the database has them, and nothing else.
@@ -81,9 +95,11 @@ impl Tracer {
         Self {
             roles: Roles::of(catalog),
             carriers: Vec::new(),
+            before: Vec::new(),
             exchanges: Exchanges::new(Vec::new(), 0, sampler, None),
             last: None,
             has_courses: false,
+            local_slow_ns: None,
         }
     }
 
@@ -142,6 +158,7 @@ impl Tracer {
             if let Some(part) = self.roles.part_of(role) {
                 span.attributes = part.attributes(&part.values(frame.definition, &record.frame));
             }
+            span.sample = frame.sample;
             self.exchanges.tell(&span, sink);
         }
         error
@@ -183,12 +200,20 @@ impl Tracer {
             let place = frame.message as u32;
             let frame_span =
                 Span::of(&context.unwrap_or(nothing), record.stamp, record.bus, record.frame.id(), place);
-            let span = Span { kind: SpanKind::Exchange, attributes: part.attributes(&values), ..frame_span };
+            let attributes = part.attributes(&values);
+            let span = Span { kind: SpanKind::Exchange, attributes, sample: frame.sample, ..frame_span };
             let course = asking.course;
             let request = Request { course, key, context, span, asked: at, completed: at, is_quiet: false };
             is_done |= self.exchanges.open(&request, sink);
         }
         is_done
+    }
+
+    /// Whether to keep a span that a local service has sent.
+    pub(crate) fn keeps_local(&mut self, span: &SpanRecord) -> bool {
+        let is_failed = matches!(span.status, SpanStatus::Error(_));
+        let is_slow = self.local_slow_ns.is_some_and(|slow_ns| span.duration_ns >= slow_ns);
+        self.exchanges.keeps_local(&span.trace_id, is_failed, is_slow)
     }
 
     /// Gives up requests that were not answered in time. To be called a few times a second.
@@ -201,11 +226,18 @@ impl Tracer {
     /// Tells of the requests that wait, as frames whose end is not known.
     pub(crate) fn finish(&mut self, sink: &mut impl FnMut(&Span)) {
         self.exchanges.finish(sink);
+        self.carriers
+            .iter_mut()
+            .flatten()
+            .filter_map(|carriers| carriers.transport.as_mut())
+            .for_each(Transport::finish);
     }
 
-    /// Goes on with the books of another one.
-    pub(crate) fn go_on(&mut self, books: &TraceBooks) {
-        self.exchanges.go_on(books);
+    /// Goes on with the books of another one, which has finished.
+    pub(crate) fn go_on(&mut self, before: &Self) {
+        self.exchanges.go_on(&before.books());
+        let buses = before.carriers.len().max(before.before.len());
+        self.before = (0..buses).map(|bus| before.carriers(bus).map(CarrierBooks::closed)).collect();
     }
 
     /// What became of contexts and spans.
@@ -213,9 +245,14 @@ impl Tracer {
         self.exchanges.books()
     }
 
-    /// What became of the context frames of a bus; `None` where none are followed. They begin anew with other settings.
-    pub fn classic(&self, bus: usize) -> Option<&ClassicCounts> {
-        self.carriers.get(bus)?.as_ref().map(|carriers| carriers.classic.counts())
+    /// What became of context frames and conversations of a bus; `None` where none are and were followed.
+    pub fn carriers(&self, bus: usize) -> Option<CarrierBooks> {
+        let own = self.carriers.get(bus).and_then(Option::as_ref).map(|carriers| carriers.books());
+        let before = self.before.get(bus).copied().flatten();
+        match (own, before) {
+            (Some(own), Some(before)) => Some(own.after(&before)),
+            (own, before) => own.or(before),
+        }
     }
 
     /// Requests that wait for a response.
@@ -232,5 +269,16 @@ impl Carriers {
         let classic = ClassicReader::new(settings.classic.iter().copied(), settings.classic_limits)
             .map_err(|error| SettingsError::Classic { bus, error })?;
         Ok(Some(Self { classic, transport: Transport::new(bus, settings, first_course)? }))
+    }
+
+    fn books(&self) -> CarrierBooks {
+        let transport = self.transport.as_ref();
+        CarrierBooks {
+            classic: *self.classic.counts(),
+            under_way: self.classic.under_way(),
+            waiting: self.classic.waiting(),
+            transport: transport.map(|transport| *transport.counters()).unwrap_or_default(),
+            transfers: transport.map_or(0, Transport::under_way),
+        }
     }
 }

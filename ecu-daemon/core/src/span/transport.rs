@@ -1,6 +1,6 @@
 //! Diagnostic requests and responses, and other ISO-TP messages with contexts.
 
-use can_decode::isotp::{Channel, Channels, Direction, Endpoint, Event, Message, Reassembler};
+use can_decode::isotp::{Channel, Channels, Counters, Direction, Endpoint, Event, Message, Reassembler};
 use can_decode::trace::trailer::{self, Envelope};
 use can_decode::trace::{TraceError, TraceFlags, payload};
 use can_decode::uds::{Kind, Nrc, Pdu, Service};
@@ -86,6 +86,23 @@ impl Transport {
                 heard.take(exchanges, sink);
             }
         });
+    }
+}
+
+impl Transport {
+    /// What was seen so far.
+    pub(super) const fn counters(&self) -> &Counters {
+        self.reassembler.counters()
+    }
+
+    /// Messages that began and wait for frames.
+    pub(super) fn under_way(&self) -> usize {
+        self.reassembler.under_way()
+    }
+
+    /// Gives up what is under way.
+    pub(super) fn finish(&mut self) {
+        self.reassembler.finish(|_| {});
     }
 }
 
@@ -196,6 +213,7 @@ impl Heard<'_> {
             kind,
             status: Status::Unset,
             attributes: [None; ATTRIBUTES_MAX],
+            sample: None,
             links: Links::NONE,
         }
     }

@@ -26,7 +26,7 @@ impl Moment {
 
     /// Nanoseconds that were waited at `at`. A recording's clock is that of its frames, however fast it is played; all
     /// others may be set, and the arrivals tell better how long nothing came.
-    fn waited(self, at: Self) -> i64 {
+    pub(super) fn waited(self, at: Self) -> i64 {
         match (self.stamp.clock, at.stamp.clock) {
             (ClockSource::Recorded, ClockSource::Recorded) => at.stamp.ns.saturating_sub(self.stamp.ns),
             (ClockSource::Recorded, _) => 0,

@@ -18,11 +18,19 @@ pub struct Question {
     pub limit: u64,
     /// How they are printed.
     pub format: Format,
+    /// All records of this trace together, whatever [`Self::what`] says.
+    pub trace: Option<[u8; 16]>,
 }
 
 impl Default for Question {
     fn default() -> Self {
-        Self { what: What::Signals, filter: Filter::default(), limit: u64::MAX, format: Format::Table }
+        Self {
+            what: What::Signals,
+            filter: Filter::default(),
+            limit: u64::MAX,
+            format: Format::Table,
+            trace: None,
+        }
     }
 }
 
@@ -102,7 +110,13 @@ impl What {
                 ("clock", 15),
                 ("time_basis", 14),
                 ("time_clock", 10),
-                ("time_error_ns", 0),
+                ("time_error_ns", 12),
+                ("name", 24),
+                ("kind", 8),
+                ("service", 12),
+                ("status", 6),
+                ("error", 20),
+                ("attributes", 0),
             ],
             Self::Logs => &[
                 ("time", 30),
@@ -147,6 +161,31 @@ impl Format {
     }
 }
 
+/// A trace id as 32 hex digits (W3C Trace Context §3.2.2.3), also within a whole `traceparent`.
+///
+/// # Errors
+/// [`exit::USAGE`]
+pub(super) fn parse_trace(text: &str) -> Result<[u8; 16], Failure> {
+    let digits = match text.as_bytes() {
+        [_, _, b'-', digits @ .., _] if digits.get(32) == Some(&b'-') => digits.get(..32).unwrap_or_default(),
+        digits => digits,
+    };
+    let mut id = [0; 16];
+    let digit = |digit: u8| char::from(digit).to_digit(16);
+    let is_id = digits.len() == 32
+        && digits.chunks_exact(2).zip(&mut id).all(|(pair, byte)| match (digit(pair[0]), digit(pair[1])) {
+            (Some(high), Some(low)) => {
+                *byte = (high << 4 | low) as u8;
+                true
+            }
+            _ => false,
+        });
+    if is_id && id != [0; 16] {
+        return Ok(id);
+    }
+    Err(Failure::new(exit::USAGE, format!("--trace {text:?} is not 32 hex digits, not all of them 0")))
+}
+
 /// A time as RFC 3339, or as seconds since 1970.
 ///
 /// # Errors
@@ -168,6 +207,23 @@ pub(in super::super) fn parse_time(text: &str) -> Result<i64, Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn trace_ids_as_people_have_them() {
+        let id = "0af7651916cd43dd8448eb211c80319c";
+        let parent = format!("00-{id}-b7ad6b7169203331-01");
+        for text in [id, &id.to_uppercase(), &parent] {
+            assert_eq!(
+                parse_trace(text).ok().map(|id| id[..3].to_vec()),
+                Some(vec![0x0A, 0xF7, 0x65]),
+                "{text}"
+            );
+        }
+        for text in ["", "0", &id[1..], &format!("{id}0"), &"0".repeat(32), &"x".repeat(32), &"é".repeat(16)]
+        {
+            assert!(parse_trace(text).is_err(), "{text}");
+        }
+    }
 
     #[test]
     fn times_as_people_write_them() {

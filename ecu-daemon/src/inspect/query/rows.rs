@@ -17,10 +17,13 @@ pub(in super::super) struct Column {
 }
 
 /// A field of a row.
+#[derive(Clone)]
 pub(in super::super) enum Field {
     /// Nanoseconds since 1970.
     Time(i64),
     Text(String),
+    /// JSON as it is.
+    Json(String),
     Raw(ValueKind, u64),
     Integer(i64),
     Float(f64),
@@ -113,6 +116,7 @@ impl Field {
         match self {
             Self::Time(ns) => write!(out, "{ns}"),
             Self::Text(text) => json_text(out, text),
+            Self::Json(text) => out.write_all(text.as_bytes()),
             Self::Raw(kind, raw) => raw_integer(out, *kind, *raw),
             Self::Integer(number) => write!(out, "{number}"),
             Self::Float(value) => json_float(out, *value),
@@ -126,7 +130,7 @@ impl Field {
                 Ok(ns) => humantime::format_rfc3339_nanos(UNIX_EPOCH + Duration::from_nanos(ns)).to_string(),
                 Err(_) => format!("{ns} ns"),
             },
-            Self::Text(text) => text.clone(),
+            Self::Text(text) | Self::Json(text) => text.clone(),
             Self::Raw(ValueKind::Signed, raw) => (*raw as i64).to_string(),
             Self::Raw(_, raw) => raw.to_string(),
             Self::Integer(number) => number.to_string(),

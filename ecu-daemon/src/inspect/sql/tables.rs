@@ -9,6 +9,7 @@ use store::block::Kind;
 
 use super::super::render::{frame_kind, hex};
 use super::super::source::Place;
+use super::super::span_text;
 use super::super::walk::{Filter, Frame, Record, Walk};
 
 /// A table and its columns; the first one is the time, in nanoseconds since 1970.
@@ -37,8 +38,9 @@ pub(super) const TABLES: [Layout; 4] = [
         name: "spans",
         kind: Kind::Spans,
         declaration: c"CREATE TABLE x(time_ns INTEGER, bus TEXT, message TEXT, trace_id TEXT, span_id TEXT,
-            parent_span_id TEXT, duration_ns INTEGER, clock TEXT, time_basis TEXT, time_clock TEXT,
-            time_error_ns INTEGER)",
+            parent_span_id TEXT, duration_ns INTEGER, clock TEXT, name TEXT, kind TEXT, origin TEXT, service TEXT,
+            can_id TEXT, flags INTEGER, status TEXT, error TEXT, attributes TEXT, links TEXT, time_basis TEXT,
+            time_clock TEXT, time_error_ns INTEGER)",
         bus: Some(1),
         message: Some(2),
         signal: None,
@@ -163,13 +165,23 @@ fn fill(row: &mut Vec<Value>, record: &Record<'_>) {
         ]),
         Record::Span(span) => row.extend([
             Value::Integer(span.time.utc_ns),
-            text(span.bus),
-            text(&span.message.name),
+            span.place.map_or(Value::Null, |(bus, _)| text(bus)),
+            span.place.map_or(Value::Null, |(_, message)| text(&message.name)),
             Value::Text(hex(&span.record.trace_id)),
             Value::Text(hex(&span.id)),
-            Value::Text(hex(&span.record.parent_span_id)),
-            Value::Integer(span.record.duration_ns as i64),
+            span.record.parent_span_id.map_or(Value::Null, |parent| Value::Text(hex(&parent))),
+            Value::Integer(i64::try_from(span.record.duration_ns).unwrap_or(i64::MAX)),
             text(span.record.clock.name()),
+            text(&span.name()),
+            text(span.record.kind().name()),
+            text(span.origin()),
+            span.service().map_or(Value::Null, text),
+            span.can_id().map_or(Value::Null, |id| Value::Text(id.to_string())),
+            Value::Integer(span.record.flags.into()),
+            text(span.record.status.name()),
+            span.record.status.failure().map_or(Value::Null, |failure| Value::Text(failure.to_string())),
+            span_text::attributes(span).map_or(Value::Null, Value::Text),
+            span_text::links(span).map_or(Value::Null, Value::Text),
         ]),
         Record::Frame(Frame { bus, raw, .. }) => {
             let frame = &raw.frame;

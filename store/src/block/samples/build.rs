@@ -1,8 +1,8 @@
 //! Collecting samples, and writing them as a body.
 
-use super::super::ClockSource;
 use super::super::columns::{AREA_GAPS, AREA_SHAPES, AreasWriter, ColumnWriter, Role, TICK_NS_MAX, Timeline};
 use super::super::wire::{put_varint, zigzag};
+use super::super::{ClockSource, SampleMark};
 use super::SlotMillis;
 
 #[derive(Default)]
@@ -76,11 +76,16 @@ impl SamplesBuilder {
         }
     }
 
-    /// Starts a row: one frame of `message` at `time_ns`. Values follow with [`Self::value`].
+    /// Starts a row: one frame of `message` at `time_ns`. Values follow with [`Self::value`]. Where its samples will be.
     ///
     /// # Errors
     /// [`ClockChanged`] when the message's rows so far are from another clock.
-    pub fn row(&mut self, message: usize, time_ns: i64, clock: ClockSource) -> Result<(), ClockChanged> {
+    pub fn row(
+        &mut self,
+        message: usize,
+        time_ns: i64,
+        clock: ClockSource,
+    ) -> Result<SampleMark, ClockChanged> {
         let group = &mut self.groups[message];
         let tick = time_ns.div_euclid(group.tick_ns);
         let kept_ns = tick.wrapping_mul(group.tick_ns);
@@ -94,10 +99,12 @@ impl SamplesBuilder {
         }
         group.ticks.push(tick);
         self.order.push(group.place as u64);
-        group.slots.place(kept_ns);
+        let slot_ms = group.slots.place(kept_ns);
         self.first_ns = self.first_ns.min(kept_ns);
         self.last_ns = self.last_ns.max(kept_ns);
-        Ok(())
+        // Both are small: a tick is a second at most, and a slot at most `SHIFT_MAX` away.
+        let delay_ms = |slot_ms: i64| (slot_ms - kept_ns.div_euclid(1_000_000)) as u8;
+        Ok(SampleMark { tick_ns: group.tick_ns as u32, slot_delay_ms: slot_ms.map(delay_ms) })
     }
 
     /// The raw value of a signal in the row last started for `message`: at most one for each signal.

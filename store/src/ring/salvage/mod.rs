@@ -18,8 +18,9 @@ pub(super) use self::search::Salvage;
 use super::aside;
 use super::commit::Origin;
 use super::dictionaries;
-use super::file::{Notice, RingFile, insert_schema};
+use super::file::{Notice, RingFile};
 use super::open::RingError;
+use super::schema::insert_schema;
 use super::{EvictReason, Tally};
 use crate::block::{Class, DictionaryHash, Kind};
 

@@ -22,6 +22,16 @@ use crate::opened::{Content, NamedFrames, Opened};
 use crate::options::Options;
 use crate::quiet::Quiet;
 
+/// Ids as text: hex digits in lower case (W3C Trace Context §3.2.2).
+fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
+        // Writing to a `String` cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
 /// All outputs that were asked for.
 pub(crate) struct Outputs {
     job: String,

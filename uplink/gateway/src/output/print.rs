@@ -3,12 +3,16 @@
 //! A record is identified by `vehicle`, `boot`, `run`, `sequence` and `row`, its index within the block: a line that
 //! comes twice after a restart has the same identity both times.
 
+mod spans;
+
 use std::io::{self, Write};
 
 use can_decode::FrameFlags;
 use serde::Serialize;
-use store::block::{LogRecord, RawFrame, SignalSchema, SpanRecord, span_id};
+use store::block::{LogRecord, RawFrame, SignalSchema};
 
+use self::spans::SpanLine;
+use super::hex;
 use crate::opened::{Content, Opened};
 use crate::times::Note;
 
@@ -54,8 +58,11 @@ impl Printer {
             }
             Content::Spans(spans) => {
                 for (row, span) in (0..).zip(spans.records()) {
-                    let Some(message) = spans.message(span) else { continue };
-                    let line = SpanLine::new(block, row, span, &message.bus, &message.id, &message.name);
+                    let message = span.bus().and_then(|bus| spans.message(bus));
+                    let id = span.id(block.header.identity, row);
+                    let Some(line) = SpanLine::new(span, id, message, block.note(row as usize)) else {
+                        continue;
+                    };
                     self.line("span", block, row, &line).await?;
                 }
             }
@@ -180,40 +187,6 @@ fn number(signal: &SignalSchema, raw: u64) -> Number {
 }
 
 #[derive(Serialize)]
-struct SpanLine<'a> {
-    time_unix_nano: i64,
-    duration_nano: u64,
-    trace_id: String,
-    span_id: String,
-    parent_span_id: String,
-    flags: u8,
-    bus: &'a str,
-    id: &'a str,
-    message: &'a str,
-    clock: &'static str,
-    #[serde(flatten)]
-    time: TimeFields,
-}
-
-impl<'a> SpanLine<'a> {
-    fn new(block: &Opened, row: u32, span: &SpanRecord, bus: &'a str, id: &'a str, message: &'a str) -> Self {
-        Self {
-            time_unix_nano: span.start_ns,
-            duration_nano: span.duration_ns,
-            trace_id: hex(&span.trace_id),
-            span_id: hex(&span_id(block.header.identity, row)),
-            parent_span_id: hex(&span.parent_span_id),
-            flags: span.flags,
-            bus,
-            id,
-            message,
-            clock: span.clock.name(),
-            time: TimeFields::of(block.note(row as usize)),
-        }
-    }
-}
-
-#[derive(Serialize)]
 struct LogLine<'a> {
     time_unix_nano: i64,
     severity: &'static str,
@@ -287,15 +260,5 @@ const FRAME_FLAGS: [(FrameFlags, &str); 5] = [
     (FrameFlags::ERROR, "error"),
 ];
 
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
-        // Writing to a `String` cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
-}
-
 #[cfg(test)]
-#[path = "print_tests.rs"]
 mod tests;

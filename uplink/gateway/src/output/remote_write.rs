@@ -1,13 +1,15 @@
 //! Prometheus remote-write 1.0: one series for each signal.
 
+mod exemplars;
+
 use prost::Message;
-use store::block::SignalSchema;
 use uplink::topic::VehicleId;
 
 use super::parcel::RECORDS_MAX;
 use super::post::Mailbox;
 use crate::counters::Counters;
-use crate::opened::{Content, Opened, Series};
+use crate::opened::{Content, NamedSamples, Opened, Series};
+use crate::schemas::{MessageNames, SignalNames};
 
 /// The quiet NaN that Prometheus takes for a value. Other bit patterns have meanings there: one marks the end of a
 /// series.
@@ -29,6 +31,9 @@ pub(super) struct TimeSeries {
     /// Sorted by time.
     #[prost(message, repeated, tag = "2")]
     pub(super) samples: Vec<Sample>,
+    /// Sorted by time.
+    #[prost(message, repeated, tag = "3")]
+    pub(super) exemplars: Vec<Exemplar>,
 }
 
 /// `prometheus.Label`
@@ -50,6 +55,19 @@ pub(super) struct Sample {
     pub(super) timestamp: i64,
 }
 
+/// `prometheus.Exemplar`
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct Exemplar {
+    /// With their names at most 128 characters, or receivers refuse it.
+    #[prost(message, repeated, tag = "1")]
+    pub(super) labels: Vec<Label>,
+    #[prost(double, tag = "2")]
+    pub(super) value: f64,
+    /// Milliseconds since 1970.
+    #[prost(int64, tag = "3")]
+    pub(super) timestamp: i64,
+}
+
 /// What became of the samples' times.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Placing {
@@ -57,20 +75,33 @@ struct Placing {
     unplaceable: u64,
 }
 
-/// Puts the samples of a block into the mailbox; spans and logs are not for Prometheus.
+/// Puts the samples of a block into the mailbox, of spans those that go with them; logs and frames are not for Prometheus.
 pub(super) async fn put(block: &Opened, job: &str, mailbox: &mut Mailbox, counters: &Counters) {
-    let Content::Samples(samples) = &block.content else { return };
+    match &block.content {
+        Content::Samples(samples) => put_samples(samples, block, job, mailbox, counters).await,
+        Content::Spans(spans) => exemplars::put(spans, block, job, mailbox).await,
+        Content::Logs(_) | Content::Frames(_) => {}
+    }
+}
+
+async fn put_samples(
+    samples: &NamedSamples,
+    block: &Opened,
+    job: &str,
+    mailbox: &mut Mailbox,
+    counters: &Counters,
+) {
     let mut buffer = Vec::new();
     for series in samples.series() {
         let (samples, placing) = place(&series);
         counters.samples_moved_ms.add(placing.moved);
         counters.samples_unplaceable.add(placing.unplaceable);
-        let labels = labels(&series, job, &block.vehicle);
+        let labels = labels(series.message, series.names, job, &block.vehicle);
         let mut rest = samples;
         while !rest.is_empty() {
             let later = rest.split_off(rest.len().min(RECORDS_MAX));
             let records = rest.len();
-            let series = TimeSeries { labels: labels.clone(), samples: rest };
+            let series = TimeSeries { labels: labels.clone(), samples: rest, exemplars: Vec::new() };
             buffer.clear();
             // A `Vec` grows as needed, so that encoding cannot fail.
             let _ = WriteRequest { timeseries: vec![series] }.encode(&mut buffer);
@@ -80,14 +111,14 @@ pub(super) async fn put(block: &Opened, job: &str, mailbox: &mut Mailbox, counte
     }
 }
 
-fn labels(series: &Series<'_>, job: &str, vehicle: &VehicleId) -> Vec<Label> {
+fn labels(message: &MessageNames, names: &SignalNames, job: &str, vehicle: &VehicleId) -> Vec<Label> {
     let labels = [
-        ("__name__", series.names.metric.as_str()),
-        ("bus", &series.message.bus),
+        ("__name__", names.metric.as_str()),
+        ("bus", &message.bus),
         ("instance", vehicle.as_str()),
         ("job", job),
-        ("message", &series.message.name),
-        ("signal", &series.names.signal.name),
+        ("message", &message.name),
+        ("signal", &names.signal.name),
     ];
     // An empty value means the same as no label, and receivers may refuse it.
     let present = labels.into_iter().filter(|(_, value)| !value.is_empty());
@@ -105,7 +136,7 @@ fn place(series: &Series<'_>) -> (Vec<Sample>, Placing) {
         };
         let own = series.group.times_ns[row].div_euclid(1_000_000);
         placing.moved += u64::from(timestamp != own);
-        samples.push(Sample { value: value(&series.names.signal, raw), timestamp });
+        samples.push(Sample { value: plain(series.names.signal.physical(raw)), timestamp });
     }
     // Slots rise, except where the clock was set back: then rows have to be put in order, and of two at the same
     // millisecond the one that was first received stays.
@@ -118,11 +149,10 @@ fn place(series: &Series<'_>) -> (Vec<Sample>, Placing) {
     (samples, placing)
 }
 
-fn value(signal: &SignalSchema, raw: u64) -> f64 {
-    let value = signal.physical(raw);
+/// The value as Prometheus takes it.
+const fn plain(value: f64) -> f64 {
     if value.is_nan() { f64::from_bits(NORMAL_NAN) } else { value }
 }
 
 #[cfg(test)]
-#[path = "remote_write_tests.rs"]
 mod tests;

@@ -2,10 +2,10 @@
 
 use can_decode::{CanId, ValueKind};
 use store::block::{
-    Body, BootId, BoundGrowth, Class, ClockDomain, ClockMap, ClockSegment, ClockSource, ClockSync,
-    Dictionary, FramesBuilder, Kind, LogRecord, LogsBuilder, MessageSchema, Opening, RawFrame,
-    SamplesBuilder, Schema, SchemaHash, SealedBlock, Sealer, SignalSchema, SpanRecord, SpansBuilder,
-    SyncSource, TaiUtcSource, Timescale,
+    Body, BootId, BoundGrowth, BusSpan, BusSpanKind, Class, ClockDomain, ClockMap, ClockSegment, ClockSource,
+    ClockSync, Dictionary, FramesBuilder, Kind, LogRecord, LogsBuilder, MessageSchema, Opening, RawFrame,
+    SamplesBuilder, Schema, SchemaHash, SealedBlock, Sealer, SignalSchema, SignalValues, SpanLinks, SpanOrigin,
+    SpanRecord, SpanStatus, SpansBuilder, SyncSource, TaiUtcSource, Timescale,
 };
 use uplink::batch;
 use uplink::topic::{Prefix, VehicleId};
@@ -140,9 +140,32 @@ impl Car {
         self.seal(Kind::Samples, schema, count, span_ns)
     }
 
+    /// A frame with a context, without anything else.
+    pub(crate) fn frame_span(message: usize) -> SpanRecord {
+        let bus = BusSpan {
+            kind: BusSpanKind::Frame,
+            message: message as u32,
+            id: None,
+            signals: SignalValues::default(),
+            sample: None,
+        };
+        SpanRecord {
+            trace_id: [7; 16],
+            span_id: None,
+            parent_span_id: Some([9; 8]),
+            flags: 1,
+            start_ns: START_NS,
+            duration_ns: 0,
+            clock: ClockSource::Hardware,
+            origin: SpanOrigin::Bus(bus),
+            status: SpanStatus::Unset,
+            links: SpanLinks::default(),
+        }
+    }
+
     pub(crate) fn spans(&mut self, spans: &[SpanRecord]) -> SealedBlock {
         let mut builder = SpansBuilder::default();
-        spans.iter().for_each(|&span| builder.push(span));
+        spans.iter().for_each(|span| builder.push(span.clone()));
         let (count, span_ns) = (builder.len(), builder.span_ns().unwrap());
         builder.encode(&mut self.sealer.body);
         self.seal(Kind::Spans, schema_hash(), count, span_ns)

@@ -98,8 +98,11 @@ fn a_classical_frame_gets_the_context_that_came_before_it() {
     lab.frame(0, &plain, 3);
     assert!(lab.take().is_empty());
     assert_eq!(lab.tracer.books().contexts.repeated, 1);
-    assert_eq!(lab.tracer.classic(0).map(|counts| (counts.complete, counts.carried)), Some((2, 2)));
-    assert_eq!(lab.tracer.classic(1), None);
+    assert_eq!(
+        lab.tracer.carriers(0).map(|books| (books.classic.complete, books.classic.carried)),
+        Some((2, 2))
+    );
+    assert_eq!(lab.tracer.carriers(1), None);
 }
 
 #[test]

@@ -217,3 +217,13 @@ proptest! {
         prop_assert!(lab.spans.iter().all(|span| span.links.iter().all(|link| Some(*link) != span.context())));
     }
 }
+
+#[test]
+fn a_request_on_a_silent_bus_took_as_long_as_it_was_waited_for() {
+    let mut lab = lab(pair());
+    lab.frame(0, &ask(1, 1), 0);
+    lab.tick(150);
+    let spans = lab.take();
+    assert_eq!(spans.len(), 1);
+    assert_eq!(spans[0].duration_ns, 150 * MS as u64);
+}

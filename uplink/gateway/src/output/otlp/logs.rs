@@ -10,8 +10,6 @@ use super::super::post::Mailbox;
 use super::{clock_attribute, resource, scope, text, text_value, time, time_attributes};
 use crate::opened::Opened;
 
-/// What OpenTelemetry calls a service that did not say its name.
-const UNKNOWN_SERVICE: &str = "unknown_service";
 /// Most bytes of log texts in one piece: collectors refuse large requests, and a piece cannot be halved.
 const TEXT_BYTES_MAX: usize = 1 << 20;
 
@@ -33,7 +31,6 @@ pub(super) async fn put(logs: &[LogRecord], block: &Opened, mailbox: &mut Mailbo
         let resource_logs = services.into_iter().map(|(service, log_records)| {
             let scope_logs =
                 vec![ScopeLogs { scope: Some(scope(Vec::new())), log_records, ..ScopeLogs::default() }];
-            let service = if service.is_empty() { UNKNOWN_SERVICE } else { service };
             ResourceLogs {
                 resource: Some(resource(service, &block.vehicle)),
                 scope_logs,

@@ -4,6 +4,7 @@
 //! `ecu.time.error` of the same scope, one point for each piece.
 
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
+use opentelemetry_proto::tonic::common::v1::KeyValue;
 use opentelemetry_proto::tonic::metrics::v1::{
     Gauge, Metric, NumberDataPoint, ResourceMetrics, ScopeMetrics, metric, number_data_point,
 };
@@ -15,16 +16,17 @@ use super::super::parcel::RECORDS_MAX;
 use super::super::post::Mailbox;
 use super::{clock_attribute, resource, scope, text, time, worth_attributes};
 use crate::opened::{NamedSamples, Series};
+use crate::schemas::{MessageNames, SignalNames};
 use crate::times::Note;
 use crate::unit::Unit;
 
 /// Points of one piece, by clock and unit in the order of their first appearance.
 #[derive(Default)]
-struct Collected<'a> {
+pub(super) struct Collected<'a> {
     gauges: Vec<(Way, &'a Unit, Vec<NumberDataPoint>)>,
     /// The last time and the largest bound, nanoseconds.
     errors: Vec<(Way, u64, u64)>,
-    points: usize,
+    pub(super) points: usize,
 }
 
 /// Which clock times were read from, and how they were found.
@@ -41,7 +43,7 @@ pub(super) async fn put(samples: &NamedSamples, vehicle: &VehicleId, job: &str, 
     for series in samples.series() {
         let mut points = points(&series).peekable();
         while points.peek().is_some() {
-            collected.take(&series, &mut points);
+            collected.take(series.group.clock, &series.names.unit, &mut points);
             if collected.points == RECORDS_MAX {
                 let piece = std::mem::take(&mut collected).encode(vehicle, job);
                 mailbox.put(&piece, RECORDS_MAX).await;
@@ -56,11 +58,7 @@ pub(super) async fn put(samples: &NamedSamples, vehicle: &VehicleId, job: &str, 
 
 fn points<'a>(series: &Series<'a>) -> impl Iterator<Item = (Note, NumberDataPoint)> + use<'a> {
     let (group, signal) = (series.group, &series.names.signal);
-    let attributes = vec![
-        text("can.bus", &series.message.bus),
-        text("can.message", &series.message.name),
-        text("can.signal", &signal.name),
-    ];
+    let attributes = attributes(series.message, series.names);
     let series = *series;
     series.values().map(move |(row, raw)| {
         let point = NumberDataPoint {
@@ -73,15 +71,29 @@ fn points<'a>(series: &Series<'a>) -> impl Iterator<Item = (Note, NumberDataPoin
     })
 }
 
+/// What tells the series of a signal from others.
+pub(super) fn attributes(message: &MessageNames, names: &SignalNames) -> Vec<KeyValue> {
+    vec![
+        text("can.bus", &message.bus),
+        text("can.message", &message.name),
+        text("can.signal", &names.signal.name),
+    ]
+}
+
 impl<'a> Collected<'a> {
-    /// Takes points of a series as far as there is room.
-    fn take(&mut self, series: &Series<'a>, points: &mut impl Iterator<Item = (Note, NumberDataPoint)>) {
+    /// Takes points of signals of this unit as far as there is room.
+    pub(super) fn take(
+        &mut self,
+        clock: ClockSource,
+        unit: &'a Unit,
+        points: &mut impl Iterator<Item = (Note, NumberDataPoint)>,
+    ) {
         let mut last = None;
         for (note, point) in points.take(RECORDS_MAX - self.points) {
-            let way = Way { clock: series.group.clock, note: Note { error_ns: None, ..note } };
+            let way = Way { clock, note: Note { error_ns: None, ..note } };
             let at = match last {
                 Some((of, at)) if of == way => at,
-                _ => self.gauge(way, &series.names.unit),
+                _ => self.gauge(way, unit),
             };
             last = Some((way, at));
             self.take_error(way, note.error_ns, point.time_unix_nano);
@@ -106,7 +118,7 @@ impl<'a> Collected<'a> {
         }
     }
 
-    fn encode(self, vehicle: &VehicleId, job: &str) -> Vec<u8> {
+    pub(super) fn encode(self, vehicle: &VehicleId, job: &str) -> Vec<u8> {
         let mut scope_metrics = Vec::<ScopeMetrics>::new();
         let mut ways = Vec::new();
         let gauges = self

@@ -1,5 +1,6 @@
 //! OTLP/HTTP with protobuf bodies: samples as gauges, spans, and log records.
 
+mod exemplars;
 mod logs;
 mod metrics;
 mod traces;
@@ -25,7 +26,10 @@ impl Otlp {
     pub(super) async fn put(&mut self, block: &Opened, job: &str) {
         match &block.content {
             Content::Samples(samples) => metrics::put(samples, &block.vehicle, job, &mut self.metrics).await,
-            Content::Spans(spans) => traces::put(spans, block, job, &mut self.traces).await,
+            Content::Spans(spans) => {
+                traces::put(spans, block, job, &mut self.traces).await;
+                exemplars::put(spans, block, job, &mut self.metrics).await;
+            }
             Content::Logs(logs) => logs::put(logs, block, &mut self.logs).await,
             // OTLP has no form for them: `Outputs` counts and says it.
             Content::Frames(_) => {}
@@ -40,9 +44,13 @@ impl Otlp {
     }
 }
 
+/// What OpenTelemetry calls a service that did not say its name.
+const UNKNOWN_SERVICE: &str = "unknown_service";
+
 /// A service on a vehicle. `host.name` is the vehicle because that is what backends group by.
 fn resource(service: &str, vehicle: &VehicleId) -> Resource {
     let vehicle = vehicle.as_str();
+    let service = if service.is_empty() { UNKNOWN_SERVICE } else { service };
     let attributes = vec![
         text("service.name", service),
         text("service.instance.id", vehicle),

@@ -1,12 +1,13 @@
+mod spans;
+
 use std::sync::Arc;
 
 use ecu_core::clock::History;
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
-use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::metrics::v1::{metric, number_data_point};
 use prost::Message as _;
-use store::block::{LogRecord, SealedBlock, Severity, SpanRecord, span_id};
+use store::block::{LogRecord, SealedBlock, Severity};
 
 use super::super::post::{self, Mailbox};
 use super::super::receiver::Protocol;
@@ -48,7 +49,9 @@ async fn encode_by(map: Option<&History>, car: &mut Car, block: &SealedBlock) ->
 fn attributes(attributes: &[KeyValue]) -> String {
     let text = |attribute: &KeyValue| match attribute.value.as_ref().and_then(|value| value.value.as_ref()) {
         Some(any_value::Value::StringValue(value)) => format!("{}={value}", attribute.key),
+        Some(any_value::Value::DoubleValue(value)) => format!("{}={value:?}", attribute.key),
         Some(any_value::Value::IntValue(value)) => format!("{}={value}", attribute.key),
+        Some(any_value::Value::BoolValue(value)) => format!("{}={value}", attribute.key),
         other => panic!("{} is {other:?}", attribute.key),
     };
     attributes.iter().map(text).collect::<Vec<_>>().join(" ")
@@ -94,42 +97,6 @@ async fn samples_are_gauges_by_unit_with_exact_times() {
     assert_eq!(attributes(&speed[1].attributes), "can.bus=can0 can.message=SPEED can.signal=Speed");
     assert_eq!(points(1)[0].value, Some(number_data_point::Value::AsDouble(-1.5)));
     assert!(matches!(points(2)[0].value, Some(number_data_point::Value::AsDouble(value)) if value.is_nan()));
-}
-
-#[tokio::test]
-async fn trace_contexts_are_consumer_spans_below_their_senders() {
-    let mut car = Car::new("car-1");
-    let span = SpanRecord {
-        trace_id: [7; 16],
-        parent_span_id: [9; 8],
-        flags: 1,
-        start_ns: START_NS,
-        duration_ns: 500,
-        clock: ClockSource::Hardware,
-        message: EEC1 as u32,
-    };
-    let block = car.spans(&[span, SpanRecord { parent_span_id: [0; 8], ..span }]);
-    let [_, bytes, _] = encode(&mut car, &block).await;
-    let mut request = ExportTraceServiceRequest::decode(&bytes[..]).unwrap();
-    let mut resource = request.resource_spans.remove(0);
-    assert_eq!(
-        attributes(&resource.resource.unwrap().attributes),
-        format!("service.name=ecu-daemon {VEHICLE}")
-    );
-    let spans = resource.scope_spans.remove(0).spans;
-    let identity = block.header().identity;
-    assert_eq!((&spans[0].trace_id[..], &spans[0].parent_span_id[..]), (&[7; 16][..], &[9; 8][..]));
-    assert_eq!(
-        (&spans[0].span_id[..], &spans[1].span_id[..]),
-        (&span_id(identity, 0)[..], &span_id(identity, 1)[..])
-    );
-    assert!(spans[1].parent_span_id.is_empty());
-    let (start, end) = (spans[0].start_time_unix_nano, spans[0].end_time_unix_nano);
-    assert_eq!((start, end), (START_NS as u64, START_NS as u64 + 500));
-    // Kind 5 is CONSUMER; flags: sampled, and that the parent is known to be remote.
-    assert_eq!((spans[0].kind, spans[0].flags, spans[0].name.as_str()), (5, 0x301, "EEC1"));
-    let expected = "can.bus=can1 can.id=0CF00400 can.message=EEC1 clock.source=hardware";
-    assert_eq!(attributes(&spans[0].attributes), expected);
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-use store::block::{SealedBlock, SlotMillis};
+use store::block::{ClockSource, SealedBlock, SlotMillis, SpanOrigin, SpanRecord};
 
 use super::*;
 use crate::fixture::{Car, EEC1, Row, SPEED, START_NS, schema_hash};
@@ -24,7 +24,8 @@ fn series(rows: &[Row<'_>]) -> Vec<(TimeSeries, Placing)> {
     let Content::Samples(samples) = &block.content else { panic!("not samples") };
     let encode = |series: &Series<'_>| {
         let (samples, placing) = place(series);
-        (TimeSeries { labels: labels(series, "ecu-daemon", &block.vehicle), samples }, placing)
+        let labels = labels(series.message, series.names, "ecu-daemon", &block.vehicle);
+        (TimeSeries { labels, samples, exemplars: Vec::new() }, placing)
     };
     samples.series().iter().map(encode).collect()
 }
@@ -65,6 +66,7 @@ fn the_bytes_of_a_tiny_request() {
     let series = TimeSeries {
         labels: vec![label("__name__", "up"), label("job", "a")],
         samples: vec![Sample { value: 1.0, timestamp: 300 }],
+        exemplars: Vec::new(),
     };
     let bytes = WriteRequest { timeseries: vec![series] }.encode_to_vec();
     // Worked out by hand from prometheus/prompb: field 1 of each message, doubles little-endian, 300 as a varint.
@@ -79,7 +81,11 @@ fn the_bytes_of_a_tiny_request() {
 #[test]
 fn requests_may_be_joined_by_their_bytes() {
     let request = |timestamp| WriteRequest {
-        timeseries: vec![TimeSeries { labels: Vec::new(), samples: vec![Sample { value: 2.0, timestamp }] }],
+        timeseries: vec![TimeSeries {
+            labels: Vec::new(),
+            samples: vec![Sample { value: 2.0, timestamp }],
+            exemplars: Vec::new(),
+        }],
     };
     let joined = [request(1).encode_to_vec(), request(2).encode_to_vec()].concat();
     let series = WriteRequest::decode(&joined[..]).unwrap().timeseries;
@@ -110,6 +116,49 @@ fn after_a_step_back_of_the_clock_samples_are_in_order_and_none_stands_twice() {
     let (start, back) = (START_NS / MS, back / MS);
     assert_eq!(samples(&series), [(back, 0.02), (back + 10, 0.03), (start, 0.01)]);
     assert_eq!(placing, Placing { moved: 0, unplaceable: 1 });
+}
+
+#[test]
+fn samples_of_spans_are_the_very_samples_with_an_exemplar_beside_them() {
+    let mut car = Car::new("car-1");
+    let rows = [(SPEED, START_NS), (SPEED, START_NS + 1_000), (SPEED, START_NS + 3 * MS)];
+    let rows = rows.map(|(message, time)| -> Row<'_> { (message, time, &[(0, 100), (1, 7)]) });
+    let as_samples = series(&rows);
+    let mut builder = store::block::SamplesBuilder::new([2, 1], 1_000);
+    let mut spans: Vec<_> = rows
+        .iter()
+        .map(|&(message, time_ns, _)| {
+            let sample = builder.row(message, time_ns, ClockSource::KernelSoftware).unwrap();
+            let mut span = SpanRecord { start_ns: time_ns + 999, ..Car::frame_span(SPEED) };
+            let SpanOrigin::Bus(bus) = &mut span.origin else { panic!("{span:?}") };
+            assert!(bus.signals.push(0, 100) && bus.signals.push(1, 7));
+            bus.sample = Some(sample);
+            span
+        })
+        .collect();
+    // A second span of the first frame has the same sample.
+    spans.push(SpanRecord { trace_id: [8; 16], ..spans[0].clone() });
+    let block = car.spans(&spans);
+    let identity = block.header().identity;
+    let opened = opened(&mut car, &block);
+    let Content::Spans(named) = &opened.content else { panic!("not spans") };
+    let marked = named.marked(identity);
+    let found = exemplars::all_series(&marked, "ecu-daemon", &opened.vehicle);
+    assert_eq!(found.len(), 2);
+    for (found, (expected, _)) in found.iter().zip(&as_samples) {
+        assert_eq!((&found.labels, &found.samples), (&expected.labels, &expected.samples));
+        let exemplars: Vec<_> =
+            found.exemplars.iter().map(|exemplar| exemplar.timestamp - START_NS / MS).collect();
+        assert_eq!(exemplars, [0, 0, 1, 3]);
+    }
+    let exemplar = &found[0].exemplars[1];
+    let labels: Vec<_> =
+        exemplar.labels.iter().map(|label| (label.name.as_str(), label.value.clone())).collect();
+    let span_id = crate::output::hex(&store::block::span_id(identity, 3));
+    assert_eq!(labels, [("span_id", span_id), ("trace_id", "08".repeat(16))]);
+    assert_eq!(exemplar.value.to_bits(), 1.0_f64.to_bits());
+    let characters: usize = labels.iter().map(|(name, value)| name.len() + value.len()).sum();
+    assert!(characters <= 128, "{characters}");
 }
 
 #[test]

@@ -1,6 +1,9 @@
 use std::sync::{Arc, Mutex};
 
-use store::block::{ClockSource, SealedBlock, Severity};
+use store::block::{
+    AttributeValue, ClockSource, LocalSpan, SealedBlock, Severity, SpanFailure, SpanKind, SpanLink,
+    SpanOrigin, SpanRecord, SpanStatus, span_id,
+};
 
 use super::*;
 use crate::fixture::{Car, EEC1, SPEED, START_NS, schema_hash};
@@ -83,20 +86,19 @@ async fn samples_are_lines_with_exact_integers() {
 #[tokio::test]
 async fn spans_and_logs_are_lines() {
     let mut car = Car::new("car-1");
-    let span = SpanRecord {
-        trace_id: [0xAB; 16],
-        parent_span_id: [0xCD; 8],
-        flags: 1,
-        start_ns: START_NS,
-        duration_ns: 5,
-        clock: ClockSource::Hardware,
-        message: SPEED as u32,
-    };
+    let span = SpanRecord { trace_id: [0xAB; 16], parent_span_id: Some([0xCD; 8]), ..Car::frame_span(SPEED) };
     let block = car.spans(&[span]);
     let line: serde_json::Value = serde_json::from_str(&printed(&mut car, &block).await).unwrap();
     assert_eq!((&line["kind"], &line["trace_id"]), (&"span".into(), &"ab".repeat(16).into()));
     assert_eq!((&line["parent_span_id"], &line["id"]), (&"cd".repeat(8).into(), &"0B4".into()));
     assert_eq!(line["span_id"], hex(&span_id(block.header().identity, 0)));
+    assert_eq!(
+        (&line["name"], &line["span_kind"], &line["origin"]),
+        (&"SPEED".into(), &"consumer".into(), &"frame".into())
+    );
+    assert!(
+        ["error", "links", "links_cut", "signals", "service"].iter().all(|field| line.get(field).is_none())
+    );
 
     let log = LogRecord {
         time_ns: START_NS,
@@ -114,6 +116,41 @@ async fn spans_and_logs_are_lines() {
     assert_eq!((&lines[0]["row"], &lines[1]["row"]), (&0.into(), &1.into()));
     assert!(lines[0].get("trace_id").is_none());
     assert_eq!(lines[1]["span_id"], "02".repeat(8));
+}
+
+#[tokio::test]
+async fn all_that_is_known_of_a_span_is_in_its_line() {
+    let mut car = Car::new("car-1");
+    let mut of_bus = Car::frame_span(SPEED);
+    let SpanOrigin::Bus(bus) = &mut of_bus.origin else { panic!("{of_bus:?}") };
+    assert!(bus.signals.push(0, 65_535));
+    of_bus.status = SpanStatus::Error(SpanFailure::NoResponse);
+    of_bus.links = [SpanLink { trace_id: [1; 16], span_id: [2; 8] }].into_iter().collect();
+    let local = LocalSpan {
+        service: "brakes".into(),
+        name: "decide".into(),
+        kind: SpanKind::Server,
+        attributes: vec![
+            ("a".into(), AttributeValue::Text("x".into())),
+            ("b".into(), AttributeValue::Bool(true)),
+            ("c".into(), AttributeValue::Int(-2)),
+            ("d".into(), AttributeValue::Double(0.5)),
+        ],
+        attributes_cut: 1,
+    };
+    let of_service = SpanRecord {
+        span_id: Some([4; 8]),
+        parent_span_id: None,
+        origin: SpanOrigin::Local(Box::new(local)),
+        ..Car::frame_span(SPEED)
+    };
+    let block = car.spans(&[of_bus, of_service]);
+    let text = printed(&mut car, &block).await;
+    let [first, second] = text.lines().collect::<Vec<_>>()[..] else { panic!("{text}") };
+    let rest = r#""bus":"can0","id":"0B4","message":"SPEED","origin":"frame","signals":[{"signal":"Speed","raw":65535,"value":655.35,"unit":"km/h","label":"invalid"}],"status":"error","error":"no response in time","links":[{"trace_id":"01010101010101010101010101010101","span_id":"0202020202020202"}],"clock":"hardware"}"#;
+    assert!(first.ends_with(rest), "{first}");
+    let rest = r#""span_id":"0404040404040404","flags":1,"name":"decide","span_kind":"server","service":"brakes","origin":"service","attributes":{"a":"x","b":true,"c":-2,"d":0.5},"attributes_cut":1,"status":"unset","clock":"hardware"}"#;
+    assert!(second.ends_with(rest), "{second}");
 }
 
 #[tokio::test]
