@@ -4,8 +4,8 @@ use can_decode::{CanId, ValueKind};
 use store::block::{
     Body, BootId, BoundGrowth, BusSpan, BusSpanKind, Class, ClockDomain, ClockMap, ClockSegment, ClockSource,
     ClockSync, Dictionary, FramesBuilder, Kind, LogRecord, LogsBuilder, MessageSchema, Opening, RawFrame,
-    SamplesBuilder, Schema, SchemaHash, SealedBlock, Sealer, SignalSchema, SignalValues, SpanLinks, SpanOrigin,
-    SpanRecord, SpanStatus, SpansBuilder, SyncSource, TaiUtcSource, Timescale,
+    SamplesBuilder, Schema, SchemaHash, SealedBlock, Sealer, SignalSchema, SignalValues, SpanLinks,
+    SpanOrigin, SpanRecord, SpanStatus, SpansBuilder, SyncSource, TaiUtcSource, Timescale,
 };
 use uplink::batch;
 use uplink::topic::{Prefix, VehicleId};
