@@ -10,7 +10,7 @@ use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering::Acquire};
 use std::time::{Duration, Instant};
 
-use store::block::{BlockHeader, ClockMap};
+use store::block::ClockMap;
 use store::ring::{Lease, Leased};
 use tokio::sync::{Notify, oneshot, watch};
 use tracing::{debug, info, warn};
