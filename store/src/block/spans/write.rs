@@ -1,22 +1,19 @@
 //! Collecting spans, and writing them as a body.
 
-use std::collections::HashMap;
-use std::hash::Hash;
 use std::sync::Arc;
 
-use can_decode::CanId;
-
-use super::super::wire::{put_text, put_varint, zigzag};
+use super::super::wire::{put_varint, zigzag};
 use super::super::{column, limits, logs};
 use super::record::{
-    AttributeValue, BusSpan, BusSpanKind, LocalSpan, SampleMark, SignalValues, SpanFailure, SpanLinks,
-    SpanOrigin, SpanRecord, SpanStatus,
+    AttributeValue, LocalSpan, SampleMark, SpanFailure, SpanLinks, SpanOrigin, SpanRecord, SpanStatus,
 };
+use super::tables::{Place, Tables};
 
 /// Collects spans until they are sealed.
 #[derive(Default)]
 pub struct SpansBuilder {
     spans: Vec<SpanRecord>,
+    local_bytes: usize,
 }
 
 impl SpansBuilder {
@@ -40,12 +37,18 @@ impl SpansBuilder {
         if let SpanStatus::Error(SpanFailure::Message(text)) = &mut span.status {
             shorten(text);
         }
+        self.local_bytes += local_bytes(&span);
         self.spans.push(span);
     }
 
     /// Spans collected; a block holds at most [`limits::SPANS_MAX`].
     pub fn len(&self) -> usize {
         self.spans.len()
+    }
+
+    /// What local services wrote into them, about, bytes: whoever collects bounds it, as a body has an end.
+    pub const fn local_bytes(&self) -> usize {
+        self.local_bytes
     }
 
     /// Whether nothing is collected.
@@ -74,7 +77,23 @@ impl SpansBuilder {
         columns.put_signals(&self.spans, &tables);
         columns.put_local(&self.spans, &tables);
         self.spans.clear();
+        self.local_bytes = 0;
     }
+}
+
+/// Texts, and what attributes take beside them.
+fn local_bytes(span: &SpanRecord) -> usize {
+    let message = match &span.status {
+        SpanStatus::Error(SpanFailure::Message(text)) => text.len(),
+        SpanStatus::Unset | SpanStatus::Ok | SpanStatus::Error(_) => 0,
+    };
+    let SpanOrigin::Local(local) = &span.origin else { return message };
+    let attributes = local.attributes.iter().map(|(key, value)| match value {
+        AttributeValue::Text(text) => key.len() + text.len(),
+        AttributeValue::Bool(_) | AttributeValue::Int(_) | AttributeValue::Double(_) => key.len(),
+    });
+    let fixed = size_of::<LocalSpan>() + local.attributes.len() * size_of::<(Arc<str>, AttributeValue)>();
+    message + fixed + local.service.len() + local.name.len() + attributes.sum::<usize>()
 }
 
 fn shorten(text: &mut Arc<str>) {
@@ -82,142 +101,6 @@ fn shorten(text: &mut Arc<str>) {
         let mut shorter = text.as_ref().to_owned();
         logs::cut(&mut shorter, limits::NAME_BYTES_MAX);
         *text = shorter.into();
-    }
-}
-
-/// Different values by their place, in the order of their first appearance.
-struct Table<T> {
-    entries: Vec<T>,
-    places: HashMap<T, u64>,
-}
-
-impl<T> Default for Table<T> {
-    fn default() -> Self {
-        Self { entries: Vec::new(), places: HashMap::new() }
-    }
-}
-
-impl<T: Copy + Eq + Hash> Table<T> {
-    fn add(&mut self, value: T) {
-        let next = self.entries.len() as u64;
-        self.places.entry(value).or_insert_with(|| {
-            self.entries.push(value);
-            next
-        });
-    }
-
-    fn place(&self, value: T) -> u64 {
-        self.places.get(&value).copied().unwrap_or(0)
-    }
-
-    fn put(&self, out: &mut Vec<u8>, mut put: impl FnMut(&mut Vec<u8>, &T)) {
-        put_varint(out, self.entries.len() as u64);
-        self.entries.iter().for_each(|entry| put(out, entry));
-    }
-}
-
-/// What spans of a bus have in common with others of the same message.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-struct Place {
-    kind: u8,
-    service: u8,
-    message: u32,
-    id: Option<CanId>,
-    tick_ns: u32,
-    signals: usize,
-    signal: [u16; SignalValues::MAX],
-}
-
-impl Place {
-    fn of(span: &BusSpan) -> Self {
-        let (kind, service) = match span.kind {
-            BusSpanKind::Frame => (0, 0),
-            BusSpanKind::Exchange => (1, 0),
-            BusSpanKind::Message => (2, 0),
-            BusSpanKind::Diagnostic(service) => (3, service.0),
-        };
-        Self {
-            kind,
-            service,
-            message: span.message,
-            id: span.id,
-            tick_ns: span.sample.map_or(0, |sample| sample.tick_ns.max(1)),
-            signals: span.signals.len(),
-            signal: span.signals.signals(),
-        }
-    }
-
-    fn put(&self, out: &mut Vec<u8>) {
-        out.push(self.kind);
-        if self.kind == 3 {
-            out.push(self.service);
-        }
-        put_varint(out, u64::from(self.message));
-        put_varint(out, self.id.map_or(0, |id| u64::from(id.with_extended_bit()) + 1));
-        put_varint(out, u64::from(self.tick_ns));
-        out.push(self.signals as u8);
-        self.signal.iter().take(self.signals).for_each(|&signal| put_varint(out, u64::from(signal)));
-    }
-}
-
-/// What is written once for all spans.
-#[derive(Default)]
-struct Tables<'a> {
-    traces: Table<[u8; 16]>,
-    ids: Table<[u8; 8]>,
-    places: Table<Place>,
-    texts: Table<&'a str>,
-}
-
-impl<'a> Tables<'a> {
-    fn of(spans: &'a [SpanRecord]) -> Self {
-        let mut tables = Self::default();
-        for span in spans {
-            tables.traces.add(span.trace_id);
-            span.parent_span_id.into_iter().chain(span.span_id).for_each(|id| tables.ids.add(id));
-            for link in span.links.iter() {
-                tables.traces.add(link.trace_id);
-                tables.ids.add(link.span_id);
-            }
-            match &span.origin {
-                SpanOrigin::Bus(bus) => tables.places.add(Place::of(bus)),
-                SpanOrigin::Local(local) => tables.add_local(local),
-            }
-            if let SpanStatus::Error(SpanFailure::Message(text)) = &span.status {
-                tables.texts.add(text);
-            }
-        }
-        tables
-    }
-
-    fn add_local(&mut self, local: &'a LocalSpan) {
-        self.texts.add(&local.service);
-        self.texts.add(&local.name);
-        for (key, value) in &local.attributes {
-            self.texts.add(key);
-            if let AttributeValue::Text(text) = value {
-                self.texts.add(text);
-            }
-        }
-    }
-
-    fn put(&self, out: &mut Vec<u8>) {
-        self.traces.put(out, |out, id| out.extend_from_slice(id));
-        self.ids.put(out, |out, id| out.extend_from_slice(id));
-        self.places.put(out, |out, place| place.put(out));
-        self.texts.put(out, |out, text| put_text(out, text));
-    }
-
-    fn origin(&self, span: &SpanRecord) -> u64 {
-        match &span.origin {
-            SpanOrigin::Bus(bus) => self.places.place(Place::of(bus)),
-            SpanOrigin::Local(local) => self.places.entries.len() as u64 + local.kind as u64 - 1,
-        }
-    }
-
-    /// 0 for none.
-    fn id(&self, id: Option<[u8; 8]>) -> u64 {
-        id.map_or(0, |id| self.ids.place(id) + 1)
     }
 }
 
