@@ -2,7 +2,6 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking, its helpers too")]
 
-#[allow(dead_code, reason = "shared with the tests of the pipeline, which use all of it")]
 mod support;
 
 use std::io;
@@ -79,7 +78,7 @@ async fn blocks_wait_for_their_dictionary_and_are_refused_without_it() {
         trace: None,
     };
     bench.car.use_dictionary(&dictionary);
-    let blocks = [bench.car.logs(&[log.clone()]), bench.car.logs(&[log])];
+    let blocks = [bench.car.logs(std::slice::from_ref(&log)), bench.car.logs(&[log])];
     let missing = Outcome::Missing(vec![dictionary.hash().into()]);
     assert_eq!(bench.deliver(&blocks).await, missing, "once for both");
     // Another block under its name is not taken for it.
