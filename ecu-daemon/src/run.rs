@@ -162,7 +162,7 @@ pub fn run(service: Service, status: Arc<Status>, stop: Arc<Stop>) -> Result<(),
         &config.store,
         config.blocks.limits.seal_after_ns,
     );
-    writer.put_first(schema.0, schema.1.clone(), dictionaries);
+    writer.put_first(schema.0, schema.1.clone(), dictionaries.clone());
     say_hello(&config, &shared.status);
     let result = std::thread::scope(|scope| {
         let engine_end = EngineThread {
@@ -197,7 +197,8 @@ pub fn run(service: Service, status: Arc<Status>, stop: Arc<Stop>) -> Result<(),
         })?;
         spawn(scope, "writer", shared, move || writer.run())?;
         let uplink = config.uplink.take();
-        let schemas = watch::Sender::new(Schemas::new(schema.0, schema.1));
+        let schemas = Schemas::new(schema.0, schema.1).with_dictionaries(dictionaries);
+        let schemas = watch::Sender::new(schemas);
         let local = (spans_in, logs_in);
         let edge =
             Edge { config: &config, uplink, schemas, clock_map: announced, telemetry, local, reload, shared };

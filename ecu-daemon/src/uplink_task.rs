@@ -2,6 +2,7 @@
 
 mod announcements;
 mod clock_maps;
+mod recall;
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -9,7 +10,7 @@ use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering::Acquire};
 use std::time::{Duration, Instant};
 
-use store::block::{BlockHeader, ClockMap, SchemaHash};
+use store::block::ClockMap;
 use store::ring::{Lease, Leased};
 use tokio::sync::{Notify, oneshot, watch};
 use tracing::{debug, info, warn};
@@ -23,7 +24,7 @@ use crate::config::Uplink;
 use crate::inbox::{Inbox, Request};
 use crate::run::Schemas;
 use crate::status::Status;
-use announcements::{Announcement, Announcements};
+use announcements::{Announcement, Announcements, Named};
 use clock_maps::MapSealer;
 
 /// The first connection comes within this long, so that a fleet that is switched on together does not call at once.
@@ -48,7 +49,7 @@ const GOODBYE_WITHIN: Duration = Duration::from_secs(2);
 /// What travels with a packet until it is acknowledged.
 enum Parcel {
     Blocks(Vec<Lease>),
-    Schema(SchemaHash),
+    Named(Named),
     ClockMap,
     Status,
 }
@@ -81,8 +82,8 @@ pub struct Memory {
     /// Whether there was a session with the broker before; not known before the first connection.
     had_session: bool,
     announcements: Announcements,
-    /// Schemas of earlier runs that are to be announced, each as a block.
-    older: BTreeMap<SchemaHash, Vec<u8>>,
+    /// Schemas and dictionaries of earlier runs that are to be announced, each as a block.
+    older: BTreeMap<Named, Vec<u8>>,
     map_sealer: MapSealer,
     /// Why the ring could not be read, while it cannot.
     unreadable: Option<String>,
@@ -212,8 +213,8 @@ impl UplinkTask<'_> {
                 return true;
             }
             Happened::Returned(Parcel::Blocks(leases)) => self.inbox.ask(Request::Release(leases)),
-            Happened::Acked(Parcel::Schema(hash)) => announcements.acknowledged(hash),
-            Happened::Returned(Parcel::Schema(hash)) => announcements.returned(hash),
+            Happened::Acked(Parcel::Named(named)) => announcements.acknowledged(named),
+            Happened::Returned(Parcel::Named(named)) => announcements.returned(named),
             // Schemas and status are retained: whoever comes later gets them.
             Happened::Acked(_)
             | Happened::Returned(_)
@@ -262,7 +263,8 @@ impl UplinkTask<'_> {
     fn announce(&mut self, publisher: &mut Publisher<Parcel>) {
         let schemas = self.schemas.borrow_and_update().clone();
         let announcements = &mut self.memory.announcements;
-        announcements.add(schemas.iter().map(|(hash, _)| *hash));
+        announcements.add(schemas.iter().map(|(hash, _)| Named::Schema(*hash)));
+        announcements.add(schemas.dictionaries().map(Named::Dictionary));
         if self.clock_map.has_changed().unwrap_or(false) {
             self.clock_map.mark_unchanged();
             announcements.add_clock_map();
@@ -279,10 +281,16 @@ impl UplinkTask<'_> {
                     self.announce_clock_map(publisher);
                     continue;
                 }
-                Announcement::Schema(hash) => {
-                    let block = schemas.find(hash).map(|block| block.bytes().to_vec());
-                    let Some(block) = block.or_else(|| self.memory.older.remove(&hash)) else { continue };
-                    (self.config.prefix.schema(hash), block, Parcel::Schema(hash))
+                Announcement::Named(named) => {
+                    let (topic, block) = match named {
+                        Named::Schema(hash) => (self.config.prefix.schema(hash), schemas.find(hash)),
+                        Named::Dictionary(hash) => {
+                            (self.config.prefix.dictionary(hash), schemas.find_dictionary(hash))
+                        }
+                    };
+                    let block = block.map(|block| block.bytes().to_vec());
+                    let Some(block) = block.or_else(|| self.memory.older.remove(&named)) else { continue };
+                    (topic, block, Parcel::Named(named))
                 }
             };
             // Where there is room and it is not taken the connection is going; the next one begins anew.
@@ -305,7 +313,7 @@ impl UplinkTask<'_> {
 
     async fn send_next(&mut self, publisher: &mut Publisher<Parcel>) -> Sent {
         let Some(leased) = self.lease().await else { return Sent::Unreadable };
-        self.recall_schemas(&leased).await;
+        self.recall(&leased).await;
         // A reload may have come between: a schema is announced here before it is in use, and goes before its blocks.
         self.announce(publisher);
         if !publisher.has_room() {
@@ -331,31 +339,6 @@ impl UplinkTask<'_> {
                 Sent::Nothing
             }
             Err(_) => Sent::Nothing,
-        }
-    }
-
-    /// Looks up what the blocks of earlier runs refer to: the broker may never have heard of it, or have forgotten it.
-    async fn recall_schemas(&mut self, leased: &[Leased]) {
-        for block in leased {
-            let Ok((BlockHeader { schema: hash, .. }, _)) = BlockHeader::read(&block.bytes) else { continue };
-            let is_known = self.memory.announcements.has(hash) || self.schemas.borrow().find(hash).is_some();
-            if is_known || hash == SchemaHash::default() {
-                continue;
-            }
-            let (reply, answer) = oneshot::channel();
-            self.inbox.ask(Request::SchemaBlock(hash, reply));
-            match answer.await {
-                Ok(Ok(Some(bytes))) => {
-                    self.memory.older.insert(hash, bytes);
-                    self.memory.announcements.add([hash]);
-                }
-                Ok(Ok(None)) => {
-                    warn!(schema = %hash, "the ring has blocks whose schema it does not have; a gateway may know it");
-                    self.memory.announcements.give_up(hash);
-                }
-                // The next lease says the same and is reported; a writer that is gone is a service that ends.
-                Ok(Err(_)) | Err(_) => {}
-            }
         }
     }
 

@@ -62,6 +62,11 @@ fn mutated(seeds: Vec<Vec<u8>>) -> impl Strategy<Value = Vec<u8>> {
     })
 }
 
+/// More of them at length: `FUZZ_CASES=200000 cargo test --release -p store --test fuzz_bodies`.
+fn cases() -> u32 {
+    std::env::var("FUZZ_CASES").ok().and_then(|text| text.parse().ok()).unwrap_or(2048)
+}
+
 #[test]
 fn seeds_pass_as_they_are() {
     FILES.iter().for_each(|file| bodies::block(file));
@@ -69,7 +74,7 @@ fn seeds_pass_as_they_are() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2048))]
+    #![proptest_config(ProptestConfig::with_cases(cases()))]
 
     #[test]
     fn damaged_blocks(bytes in mutated(FILES.iter().map(|file| file.to_vec()).collect())) {

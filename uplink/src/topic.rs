@@ -5,11 +5,12 @@
 //! {prefix}/{vehicle}/status             retained; also the will
 //! {prefix}/{vehicle}/clock/{boot}       retained: how the clocks ran in that boot, as one block in short
 //! {prefix}/schema/{hash}                retained, the same for a whole fleet
+//! {prefix}/dictionary/{hash}            retained, the same
 //! ```
 
 use core::fmt;
 
-use store::block::{BootId, Class, SchemaHash};
+use store::block::{BootId, Class, DictionaryHash, SchemaHash};
 
 /// Longest prefix or vehicle id, bytes: topics stay far below MQTT's 65,535.
 pub const NAME_BYTES_MAX: usize = 128;
@@ -102,12 +103,18 @@ impl Prefix {
         format!("{}/schema/{hash}", self.0)
     }
 
+    /// Where a dictionary is kept.
+    pub fn dictionary(&self, hash: DictionaryHash) -> String {
+        format!("{}/dictionary/{hash}", self.0)
+    }
+
     /// What a received topic is, or `None` for one that is not ours.
     pub fn parse(&self, topic: &str) -> Option<Topic> {
         let rest = topic.strip_prefix(&self.0)?.strip_prefix('/')?;
         let mut levels = rest.split('/');
         let parsed = match (levels.next()?, levels.next()?, levels.next()) {
             ("schema", hash, None) => Topic::Schema(hash.parse().ok()?),
+            ("dictionary", hash, None) => Topic::Dictionary(hash.parse().ok()?),
             (vehicle, "status", None) => Topic::Status(VehicleId::new(vehicle).ok()?),
             (vehicle, "clock", Some(boot)) => {
                 Topic::ClockMap(VehicleId::new(vehicle).ok()?, boot.parse().ok()?)
@@ -133,6 +140,8 @@ pub enum Topic {
     ClockMap(VehicleId, BootId),
     /// A schema.
     Schema(SchemaHash),
+    /// A dictionary.
+    Dictionary(DictionaryHash),
 }
 
 #[cfg(test)]
@@ -154,6 +163,8 @@ mod tests {
         assert_eq!(prefix.parse(&topic), Some(Topic::ClockMap(vehicle.clone(), boot)));
         assert_eq!(prefix.parse(&prefix.status(&vehicle)), Some(Topic::Status(vehicle)));
         assert_eq!(prefix.parse(&prefix.schema(hash)), Some(Topic::Schema(hash)));
+        let hash = DictionaryHash([0xCD; 16]);
+        assert_eq!(prefix.parse(&prefix.dictionary(hash)), Some(Topic::Dictionary(hash)));
     }
 
     #[test]
@@ -171,6 +182,8 @@ mod tests {
             "ecu/v/clock/1",
             "ecu//status",
             "ecu/schema/12",
+            "ecu/dictionary",
+            "ecu/dictionary/12",
             "other/v/status",
         ];
         for topic in strangers {

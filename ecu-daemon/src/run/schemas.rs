@@ -9,10 +9,14 @@ use store::block::{Body, BootId, Class, Dictionary, DictionaryHash, Kind, Schema
 
 use crate::status::Names;
 
-/// The schemas of this run, the oldest first, each as a block. They stay in memory, so that a broker that has lost its own
+/// The schemas of this run, the oldest first, and its dictionaries, each as a block. They stay in memory, so that a broker that has lost its own
 /// gets them again. A clone costs nothing.
 #[derive(Clone, Debug)]
-pub struct Schemas(Arc<[(SchemaHash, SealedBlock)]>);
+pub struct Schemas {
+    schemas: Arc<[(SchemaHash, SealedBlock)]>,
+    /// Those that blocks of this run are compressed with.
+    dictionaries: Arc<[(DictionaryHash, SealedBlock)]>,
+}
 
 impl Schemas {
     /// Most schemas of one run. One takes about an eighth of its DBC files; whoever changes them more often than this on one
@@ -21,12 +25,21 @@ impl Schemas {
 
     /// With the one that the service starts with.
     pub fn new(hash: SchemaHash, block: SealedBlock) -> Self {
-        Self(Arc::new([(hash, block)]))
+        Self { schemas: Arc::new([(hash, block)]), dictionaries: Arc::new([]) }
+    }
+
+    /// The same, with the dictionaries of this run.
+    #[must_use]
+    pub fn with_dictionaries(self, dictionaries: Vec<(DictionaryHash, SealedBlock)>) -> Self {
+        Self { dictionaries: dictionaries.into(), ..self }
     }
 
     /// Those of `self` and another one; `None` when there are [`Self::MAX`] already.
     pub fn with(&self, hash: SchemaHash, block: SealedBlock) -> Option<Self> {
-        (self.0.len() < Self::MAX).then(|| Self(self.iter().cloned().chain([(hash, block)]).collect()))
+        (self.schemas.len() < Self::MAX).then(|| Self {
+            schemas: self.iter().cloned().chain([(hash, block)]).collect(),
+            dictionaries: Arc::clone(&self.dictionaries),
+        })
     }
 
     /// The block of the one of that name.
@@ -36,7 +49,17 @@ impl Schemas {
 
     /// Each with its name.
     pub fn iter(&self) -> impl Iterator<Item = &(SchemaHash, SealedBlock)> {
-        self.0.iter()
+        self.schemas.iter()
+    }
+
+    /// The names of the dictionaries.
+    pub fn dictionaries(&self) -> impl Iterator<Item = DictionaryHash> {
+        self.dictionaries.iter().map(|(hash, _)| *hash)
+    }
+
+    /// The block of the dictionary of that name.
+    pub fn find_dictionary(&self, hash: DictionaryHash) -> Option<&SealedBlock> {
+        self.dictionaries.iter().find(|(known, _)| *known == hash).map(|(_, block)| block)
     }
 }
 

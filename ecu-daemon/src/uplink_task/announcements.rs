@@ -2,13 +2,29 @@
 
 use std::collections::VecDeque;
 
-use store::block::SchemaHash;
+use store::block::{DictionaryHash, SchemaHash};
+
+/// What blocks refer to by a name that its content gives it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Named {
+    /// What their signals are called.
+    Schema(SchemaHash),
+    /// What their bodies are compressed with.
+    Dictionary(DictionaryHash),
+}
+
+impl Named {
+    /// Whether it is a name at all, and not that of nothing.
+    pub(super) fn is_some(self) -> bool {
+        self != Self::Schema(SchemaHash::default()) && self != Self::Dictionary(DictionaryHash::default())
+    }
+}
 
 /// One thing to say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Announcement {
     /// What blocks refer to.
-    Schema(SchemaHash),
+    Named(Named),
     /// How the clocks ran.
     ClockMap,
     /// That the vehicle is there.
@@ -18,10 +34,10 @@ pub(super) enum Announcement {
 /// What is still to be said in this connection, and what need not be said again in the next.
 #[derive(Debug, Default)]
 pub(super) struct Announcements {
-    /// Schemas that the broker has acknowledged since it last lost its memory.
-    known: Vec<SchemaHash>,
+    /// Schemas and dictionaries that the broker has acknowledged since it last lost its memory.
+    known: Vec<Named>,
     /// Those, and the ones that were given out or are queued in this connection.
-    said: Vec<SchemaHash>,
+    said: Vec<Named>,
     queue: VecDeque<Announcement>,
 }
 
@@ -38,11 +54,11 @@ impl Announcements {
     }
 
     /// Queues what was not said in this connection, and what the broker does not know from an earlier one.
-    pub(super) fn add(&mut self, schemas: impl IntoIterator<Item = SchemaHash>) {
-        for hash in schemas {
-            if !self.said.contains(&hash) {
-                self.said.push(hash);
-                self.queue.push_back(Announcement::Schema(hash));
+    pub(super) fn add(&mut self, all: impl IntoIterator<Item = Named>) {
+        for named in all {
+            if !self.said.contains(&named) {
+                self.said.push(named);
+                self.queue.push_back(Announcement::Named(named));
             }
         }
     }
@@ -55,13 +71,13 @@ impl Announcements {
     }
 
     /// Whether it was said in this connection, or need not be.
-    pub(super) fn has(&self, hash: SchemaHash) -> bool {
-        self.said.contains(&hash)
+    pub(super) fn has(&self, named: Named) -> bool {
+        self.said.contains(&named)
     }
 
     /// Nobody has it: it is not looked for again in this connection.
-    pub(super) fn give_up(&mut self, hash: SchemaHash) {
-        self.said.push(hash);
+    pub(super) fn give_up(&mut self, named: Named) {
+        self.said.push(named);
     }
 
     /// The next one, to be published now.
@@ -70,15 +86,15 @@ impl Announcements {
     }
 
     /// The broker has it.
-    pub(super) fn acknowledged(&mut self, hash: SchemaHash) {
-        if !self.known.contains(&hash) {
-            self.known.push(hash);
+    pub(super) fn acknowledged(&mut self, named: Named) {
+        if !self.known.contains(&named) {
+            self.known.push(named);
         }
     }
 
     /// It did not go out after all.
-    pub(super) fn returned(&mut self, hash: SchemaHash) {
-        self.said.retain(|said| *said != hash);
+    pub(super) fn returned(&mut self, named: Named) {
+        self.said.retain(|said| *said != named);
     }
 }
 
@@ -86,26 +102,25 @@ impl Announcements {
 mod tests {
     use super::*;
 
-    const A: SchemaHash = SchemaHash([1; 16]);
-    const B: SchemaHash = SchemaHash([2; 16]);
+    const A: Named = Named::Schema(SchemaHash([1; 16]));
+    const B: Named = Named::Dictionary(DictionaryHash([2; 16]));
 
-    /// Everything that is to be said, as far as it is schemas.
-    fn said(announcements: &mut Announcements) -> Vec<SchemaHash> {
+    /// Everything that is to be said, as far as it has a name.
+    fn said(announcements: &mut Announcements) -> Vec<Named> {
         let all = std::iter::from_fn(|| announcements.next());
-        all.filter_map(|one| if let Announcement::Schema(hash) = one { Some(hash) } else { None }).collect()
+        all.filter_map(|one| if let Announcement::Named(named) = one { Some(named) } else { None }).collect()
     }
 
     #[test]
     fn a_schema_is_said_until_the_broker_has_it_and_again_when_it_has_forgotten() {
         let mut announcements = Announcements::default();
-        let mut check =
-            |session_present, schemas: &[SchemaHash], acknowledged: &[SchemaHash], expected: &[_]| {
-                announcements.begin(session_present);
-                announcements.add(schemas.iter().copied());
-                announcements.add(schemas.iter().copied());
-                assert_eq!(said(&mut announcements), expected);
-                acknowledged.iter().for_each(|hash| announcements.acknowledged(*hash));
-            };
+        let mut check = |session_present, schemas: &[Named], acknowledged: &[Named], expected: &[_]| {
+            announcements.begin(session_present);
+            announcements.add(schemas.iter().copied());
+            announcements.add(schemas.iter().copied());
+            assert_eq!(said(&mut announcements), expected);
+            acknowledged.iter().for_each(|hash| announcements.acknowledged(*hash));
+        };
         // A process that starts does not know what its predecessor said, whatever the broker remembers.
         check(true, &[A], &[], &[A]);
         check(true, &[A], &[A], &[A]);

@@ -51,19 +51,25 @@ pub enum Refusal {
     SchemaMismatch,
     /// A message on a schema's topic that is not that schema.
     Schema,
+    /// A block whose dictionary did not come in time.
+    DictionaryMissing,
+    /// A message on a dictionary's topic that is not that dictionary.
+    Dictionary,
     /// A message on a clock map's topic that is not that map.
     ClockMap,
 }
 
 impl Refusal {
     /// Every reason.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 9] = [
         Self::Topic,
         Self::Batch,
         Self::Block,
         Self::SchemaMissing,
         Self::SchemaMismatch,
         Self::Schema,
+        Self::DictionaryMissing,
+        Self::Dictionary,
         Self::ClockMap,
     ];
 
@@ -76,6 +82,8 @@ impl Refusal {
             Self::SchemaMissing => "schema_missing",
             Self::SchemaMismatch => "schema_mismatch",
             Self::Schema => "schema",
+            Self::DictionaryMissing => "dictionary_missing",
+            Self::Dictionary => "dictionary",
             Self::ClockMap => "clock_map",
         }
     }
@@ -102,7 +110,8 @@ impl Default for ReceiverCounters {
 }
 
 /// Everything the gateway counts. The blocks of readable batches balance:
-/// received = `blocks` + `duplicate_blocks` + those refused as `block`, `schema_missing` and `schema_mismatch`.
+/// received = `blocks` + `duplicate_blocks` + those refused as `block`, `schema_missing`, `schema_mismatch` and
+/// `dictionary_missing`.
 #[derive(Debug, Default)]
 pub struct Counters {
     /// Batches that were dealt with.
@@ -142,6 +151,10 @@ pub struct Counters {
     pub blocks_placed: Counter,
     /// Those with times of a clock that was not synchronised as far as is known.
     pub blocks_unsynchronised: Counter,
+    /// Dictionaries received.
+    pub dictionaries: Counter,
+    /// Dictionaries given up for the time being.
+    pub dictionaries_given_up: Counter,
     /// Connections to the broker that were made.
     pub connections: Counter,
     /// Samples for Prometheus that took another millisecond than their own, see `store::block::SlotMillis`.
@@ -189,8 +202,8 @@ mod tests {
             (0..=index).for_each(|_| counters.refuse(reason));
         }
         let counts = Refusal::ALL.map(|reason| counters.refused(reason));
-        assert_eq!(counts, [1, 2, 3, 4, 5, 6, 7]);
-        assert_eq!(counters.refused_total(), 28);
+        assert_eq!(counts, [1, 2, 3, 4, 5, 6, 7, 8, 9]);
+        assert_eq!(counters.refused_total(), 45);
     }
 
     #[test]

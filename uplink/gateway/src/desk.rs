@@ -1,4 +1,4 @@
-//! Fetches schemas and clock maps, over a connection of its own.
+//! Fetches schemas, dictionaries and clock maps, over a connection of its own.
 //!
 //! They do not come through the connection for blocks: a broker lets only so many messages be unacknowledged, and when all
 //! of them wait for a schema it would never be sent. The connection exists while something is wanted.
@@ -8,7 +8,7 @@ mod wanted;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use store::block::{BootId, SchemaHash};
+use store::block::{BootId, DictionaryHash, SchemaHash};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use uplink::backoff::Backoff;
@@ -169,6 +169,7 @@ impl Work {
         }
         let still_wanted = match self.prefix.parse(delivery.topic()) {
             Some(Topic::Schema(hash)) => self.schema(hash, &delivery).await,
+            Some(Topic::Dictionary(hash)) => self.dictionary(hash, &delivery).await,
             Some(Topic::ClockMap(vehicle, boot)) => self.clock_map(&vehicle, boot, &delivery).await,
             _ => true,
         };
@@ -185,6 +186,21 @@ impl Work {
             }
             Err(error) => {
                 self.refuse(Refusal::Schema, delivery.topic(), &error);
+                true
+            }
+        }
+    }
+
+    /// As [`Self::schema`].
+    async fn dictionary(&mut self, hash: DictionaryHash, delivery: &Delivery) -> bool {
+        match self.schemas.offer_dictionary(hash, delivery.payload()) {
+            Ok(()) => {
+                self.counters.dictionaries.add(1);
+                self.here(Need::Dictionary(hash)).await;
+                false
+            }
+            Err(error) => {
+                self.refuse(Refusal::Dictionary, delivery.topic(), &error);
                 true
             }
         }
@@ -240,6 +256,10 @@ impl Work {
                     schema = %hash,
                     "schema did not come in time: blocks that need it are refused until it does; still asking"
                 ),
+                Need::Dictionary(hash) => tracing::error!(
+                    dictionary = %hash,
+                    "dictionary did not come in time: blocks that need it are refused until it does; still asking"
+                ),
                 Need::ClockMap(vehicle, boot, version) => tracing::warn!(
                     %vehicle, %boot, version,
                     "clock map did not come in time: times are put right as far as the clocks are known"
@@ -254,6 +274,10 @@ impl Work {
             Need::Schema(hash) => {
                 self.counters.schemas_given_up.add(1);
                 self.schemas.give_up(*hash);
+            }
+            Need::Dictionary(hash) => {
+                self.counters.dictionaries_given_up.add(1);
+                self.schemas.give_up_dictionary(*hash);
             }
             Need::ClockMap(vehicle, boot, _) => {
                 self.counters.clock_maps_given_up.add(1);

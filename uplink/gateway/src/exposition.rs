@@ -37,6 +37,8 @@ pub(crate) fn text(counters: &Counters) -> String {
             "Blocks with times of a clock that was not synchronised as far as is known",
             c.blocks_unsynchronised.get(),
         ),
+        ("dictionaries", "Dictionaries received", c.dictionaries.get()),
+        ("dictionaries_given_up", "Dictionaries given up for the time being", c.dictionaries_given_up.get()),
         ("connections", "Connections made to the broker", c.connections.get()),
         ("samples_moved_ms", "Samples moved to another millisecond for Prometheus", c.samples_moved_ms.get()),
         ("samples_unplaceable", "Samples without a millisecond in Prometheus", c.samples_unplaceable.get()),

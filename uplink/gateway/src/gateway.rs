@@ -302,6 +302,7 @@ impl Work {
                     if !self.desk.want(need.clone()) {
                         match &need {
                             Need::Schema(hash) => self.schemas.give_up(*hash),
+                            Need::Dictionary(hash) => self.schemas.give_up_dictionary(*hash),
                             Need::ClockMap(vehicle, boot, _) => {
                                 self.maps.give_up(vehicle, *boot, Instant::now());
                             }

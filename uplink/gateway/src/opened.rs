@@ -5,7 +5,10 @@ mod spans;
 use std::sync::Arc;
 
 use ecu_core::clock::{History, Worth};
-use store::block::{BlockError, BlockHeader, Frames, Group, LogRecord, RawFrame, Records, Samples, open};
+use store::block::{
+    BlockError, BlockHeader, Dictionaries, DictionaryHash, Frames, Group, LogRecord, RawFrame, Records,
+    Samples, open_with,
+};
 use uplink::topic::VehicleId;
 
 pub(crate) use self::spans::{Marked, NamedSpans, id_of, signals_of};
@@ -173,9 +176,20 @@ impl From<BlockError> for Refused {
     }
 }
 
-/// Opens a block and checks it against its schema, which has to be there by now.
+/// Opens a block and checks it against its schema, which has to be there by now, as its dictionary has.
 pub(crate) fn open_block(vehicle: &VehicleId, bytes: &[u8], schemas: &Schemas) -> Result<Opening, Refused> {
-    let (header, records) = open(bytes)?;
+    let (header, _) = BlockHeader::read(bytes)?;
+    let mut dictionaries = Dictionaries::default();
+    if header.dictionary != DictionaryHash::default() {
+        match schemas.find_dictionary(header.dictionary) {
+            Known::Here(dictionary) => dictionaries.insert(dictionary),
+            Known::Missing | Known::GivenUp => {
+                let error = SchemaError::MissingDictionary(header.dictionary);
+                return Err(Refused { reason: Refusal::DictionaryMissing, error });
+            }
+        }
+    }
+    let (header, records) = open_with(bytes, &dictionaries)?;
     let schema = || match schemas.find(header.schema) {
         Known::Here(schema) => Ok(schema),
         Known::Missing | Known::GivenUp => {

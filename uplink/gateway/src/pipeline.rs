@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use ecu_core::clock::Worth;
-use store::block::{BlockHeader, BootId, Kind, Records};
+use store::block::{BlockHeader, BootId, DictionaryHash, Kind, Records};
 use uplink::batch;
 use uplink::topic::{Prefix, Topic, VehicleId};
 
@@ -112,7 +112,17 @@ impl Pipeline {
         for (header, _) in blocks.iter().filter_map(|block| BlockHeader::read(block).ok()) {
             let has_names = matches!(header.kind, Kind::Samples | Kind::Spans | Kind::Frames);
             let has_times = has_names || header.kind == Kind::Logs;
-            if !has_times || self.seen.contains(vehicle, header.identity) {
+            if self.seen.contains(vehicle, header.identity) {
+                continue;
+            }
+            let dictionary = Need::Dictionary(header.dictionary);
+            if header.dictionary != DictionaryHash::default()
+                && !missing.contains(&dictionary)
+                && matches!(self.schemas.find_dictionary(header.dictionary), Known::Missing)
+            {
+                missing.push(dictionary);
+            }
+            if !has_times {
                 continue;
             }
             let schema = Need::Schema(header.schema);

@@ -1,11 +1,12 @@
-//! The schemas that blocks refer to: checked, resolved once, kept within bounds.
+//! The schemas that blocks refer to, and the dictionaries: checked, resolved once, kept within bounds.
 
+mod dictionaries;
 mod resolved;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use store::block::{BlockError, BlockHeader, Kind, Records, SchemaHash, open};
+use store::block::{BlockError, BlockHeader, DictionaryHash, Kind, Records, SchemaHash, open};
 
 pub(crate) use resolved::{MessageNames, ResolvedSchema, SignalNames};
 
@@ -33,26 +34,36 @@ pub enum SchemaError {
     /// Nobody published it in time.
     #[error("schema {0} was not published in time; the vehicle has to publish it again")]
     Missing(SchemaHash),
+    /// The block is no dictionary.
+    #[error("holds a block of {0:?}, not a dictionary")]
+    NoDictionary(Kind),
+    /// The dictionary is another one than the topic says.
+    #[error("holds dictionary {0}, which is another one than its topic says")]
+    OtherDictionary(DictionaryHash),
+    /// Nobody published it in time.
+    #[error("dictionary {0} was not published in time; the vehicle has to publish it again")]
+    MissingDictionary(DictionaryHash),
     /// Too large to keep.
     #[error("schema body of {0} bytes exceeds the gateway's limit of {SCHEMA_BYTES_MAX}")]
     TooLong(u32),
 }
 
-/// What is known of a schema.
+/// What is known of a schema or dictionary.
 #[derive(Clone, Debug)]
-pub(crate) enum Known {
+pub(crate) enum Known<T = Arc<ResolvedSchema>> {
     /// It is here.
-    Here(Arc<ResolvedSchema>),
+    Here(T),
     /// Not yet asked for, or not yet here.
     Missing,
     /// It did not come in time; blocks that need it are refused until it does.
     GivenUp,
 }
 
-/// A bounded cache of schemas that forgets the least recently used one; clones share it.
+/// A bounded cache of schemas and dictionaries that forgets the least recently used one; clones share it.
 #[derive(Clone, Debug, Default)]
 pub struct Schemas {
     cache: Arc<Mutex<Cache>>,
+    dictionaries: Arc<Mutex<dictionaries::Kept>>,
 }
 
 #[derive(Debug, Default)]
@@ -114,6 +125,11 @@ impl Schemas {
         if cache.given_up.len() > GIVEN_UP_MAX {
             cache.given_up.pop_front();
         }
+    }
+
+    /// As [`Self::cache`].
+    fn kept(&self) -> MutexGuard<'_, dictionaries::Kept> {
+        self.dictionaries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A panic while the lock was held cannot leave the cache half changed in a way that matters.

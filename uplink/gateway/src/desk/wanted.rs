@@ -7,7 +7,7 @@ use uplink::backoff::Backoff;
 
 use crate::need::Need;
 
-/// Schemas and clock maps asked for at a time: a gateway that starts may miss a map of each of a fleet's vehicles.
+/// Schemas, dictionaries and clock maps asked for at a time: a gateway that starts may miss a map of each of a fleet's vehicles.
 const WANTED_MAX: usize = 4096;
 
 #[derive(Debug)]
@@ -19,12 +19,12 @@ struct Want {
     given_up: bool,
 }
 
-/// What is asked for. A schema that was given up is still asked for, as long as there is room; a clock map is not, as a block
+/// What is asked for. A schema or dictionary that was given up is still asked for, as long as there is room; a clock map is not, as a block
 /// that needs it asks anew.
 #[derive(Debug)]
 pub(super) struct Wanted {
     wants: BTreeMap<Need, Want>,
-    /// For a schema, and for a clock map.
+    /// For a schema or dictionary, and for a clock map.
     patience: (Duration, Duration),
     retry_first: Duration,
     retry_cap: Duration,
@@ -58,7 +58,7 @@ impl Wanted {
             unlucky = forgotten.filter(|(_, want)| !want.given_up).map(|(need, _)| need);
         }
         let backoff = Backoff::new(self.retry_first * 4, self.retry_cap * 4);
-        let patience = if matches!(need, Need::Schema(_)) { self.patience.0 } else { self.patience.1 };
+        let patience = if is_named(&need) { self.patience.0 } else { self.patience.1 };
         let want = self.wants.entry(need).or_insert(Want {
             since: now,
             patience,
@@ -107,9 +107,14 @@ impl Wanted {
                 need.clone()
             })
             .collect();
-        self.wants.retain(|need, want| !want.given_up || matches!(need, Need::Schema(_)));
+        self.wants.retain(|need, want| !want.given_up || is_named(need));
         late
     }
+}
+
+/// Whether it is a schema or a dictionary, which stay what they are.
+const fn is_named(need: &Need) -> bool {
+    matches!(need, Need::Schema(_) | Need::Dictionary(_))
 }
 
 #[cfg(test)]

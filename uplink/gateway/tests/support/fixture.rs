@@ -3,9 +3,9 @@
 use can_decode::{CanId, ValueKind};
 use store::block::{
     Body, BootId, BoundGrowth, BusSpan, BusSpanKind, Class, ClockDomain, ClockMap, ClockSegment, ClockSource,
-    ClockSync, Kind, LogRecord, LogsBuilder, MessageSchema, Opening, SamplesBuilder, Schema, SchemaHash,
-    SealedBlock, Sealer, SignalSchema, SignalValues, SpanLinks, SpanOrigin, SpanRecord, SpanStatus,
-    SpansBuilder, SyncSource, TaiUtcSource, Timescale,
+    ClockSync, Dictionary, FramesBuilder, Kind, LogRecord, LogsBuilder, MessageSchema, Opening, RawFrame,
+    SamplesBuilder, Schema, SchemaHash, SealedBlock, Sealer, SignalSchema, SignalValues, SpanLinks,
+    SpanOrigin, SpanRecord, SpanStatus, SpansBuilder, SyncSource, TaiUtcSource, Timescale,
 };
 use uplink::batch;
 use uplink::topic::{Prefix, VehicleId};
@@ -177,6 +177,24 @@ impl Car {
         let (count, span_ns) = (builder.len(), builder.span_ns().unwrap());
         builder.encode(&mut self.sealer.body);
         self.seal(Kind::Logs, SchemaHash::default(), count, span_ns)
+    }
+
+    pub(crate) fn frames(&mut self, frames: &[RawFrame]) -> SealedBlock {
+        let mut builder = FramesBuilder::new(1_000);
+        frames.iter().for_each(|raw| builder.push(raw).unwrap());
+        let (count, span_ns) = (builder.len(), builder.span_ns().unwrap());
+        builder.encode(&mut self.sealer.body);
+        self.seal(Kind::Frames, schema_hash(), count, span_ns)
+    }
+
+    pub(crate) fn dictionary(&mut self, dictionary: &Dictionary) -> SealedBlock {
+        self.sealer.body.extend_from_slice(dictionary.bytes());
+        self.seal(Kind::Dictionary, SchemaHash::default(), 1, (0, 0))
+    }
+
+    /// Compresses logs with it from here on.
+    pub(crate) fn use_dictionary(&mut self, dictionary: &Dictionary) {
+        self.sealer.set_dictionary(Kind::Logs, Some(dictionary)).unwrap();
     }
 
     /// The payload that carries these blocks.
