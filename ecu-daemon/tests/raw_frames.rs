@@ -120,9 +120,8 @@ fn only_what_is_not_decoded_is_kept_where_that_is_asked_and_a_reload_changes_it(
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     // A minute of frames, so that the reload comes in between.
-    let slow: String = (0..6_000)
-        .map(|n| format!("({}.{:02}0000) can0 {}00#01\n", 1_533_201_287 + n / 100, n % 100, 1 + n % 2))
-        .collect();
+    let line = |n| format!("({}.{:02}0000) can0 {}00#01\n", 1_533_201_287 + n / 100, n % 100, 1 + n % 2);
+    let slow = (0..6_000).map(line).collect::<Vec<_>>().concat();
     prepare(folder, &slow, "undecoded");
     let text = config("undecoded").replace("\"max\"", "20.0");
     fs::write(folder.join("car.toml"), &text).unwrap();
