@@ -30,6 +30,8 @@ const FIRST_AFTER_NS: i64 = 250_000_000;
 const SPANS_AFTER_NS: i64 = 1_000_000_000;
 /// Spans in a block at most, 300 bytes of memory each, and what local services write.
 const SPANS_MAX: usize = 1024;
+/// Bytes that local services may write into them; one span adds at most 70 KiB.
+const SPAN_BYTES_MAX: usize = 1 << 20;
 /// Log records in a block at most; with the longest texts they are 2.3 MiB, which a block holds even uncompressed.
 const LOGS_MAX: usize = 256;
 
@@ -140,7 +142,7 @@ impl Collector {
         self.spans.push(span);
         self.span_books.taken += 1;
         self.opened.spans.get_or_insert(now);
-        if self.spans.len() >= SPANS_MAX {
+        if self.spans.len() >= SPANS_MAX || self.spans.local_bytes() >= SPAN_BYTES_MAX {
             self.seal_spans(now, perform);
         }
     }

@@ -4,12 +4,18 @@
 #[allow(dead_code, reason = "shared with the tests of what is observed")]
 mod car;
 
+use std::sync::Arc;
+
 use can_decode::trace::ContextCounts;
 use can_decode::{BootNanos, CanId, Frame, FrameFlags};
 use car::{BRAKE, SPEED, STRANGER, engine, record, replay_ms};
+use ecu_core::span::Settings;
 use ecu_core::{Action, Engine};
 use proptest::prelude::*;
-use store::block::{Class, ClockSource, Kind, LogRecord, Records, SealedBlock, Severity, open};
+use store::block::{
+    AttributeValue, Class, ClockSource, Kind, LocalSpan, LogRecord, Records, SealedBlock, Severity, SpanKind,
+    SpanLinks, SpanOrigin, SpanRecord, SpanStatus, open,
+};
 
 const MS: i64 = 1_000_000;
 
@@ -225,4 +231,63 @@ fn a_frame_of_a_bus_without_messages_is_unmatched() {
     let mut engine: Engine = car::engine_without_messages();
     engine.frame(&record(Frame::classic(SPEED, &[0; 4]).unwrap(), 0), BootNanos(0), &mut |_| {});
     assert_eq!(engine.buses()[0].unmatched, 1);
+}
+
+#[test]
+fn spans_name_the_samples_of_their_frames_and_those_of_services_join_them() {
+    let mut engine = engine(1000);
+    let mut blocks = Vec::new();
+    let settings = Settings { attributes: vec![(1, vec![0])], ..Settings::default() };
+    engine.trace(&settings).unwrap();
+    // Two within a millisecond: the second one's sample moves to the next.
+    for (span, ns) in [(1, 5_000_123), (2, 5_400_456), (3, 9_000_789)] {
+        engine.frame(&record(traced(span, 1), ns), BootNanos(0), &mut step(&mut blocks));
+    }
+    let service = service_span(Vec::new());
+    engine.span(service.clone(), BootNanos(0), &mut step(&mut blocks));
+    assert_eq!((engine.spans().taken, engine.spans().open()), (4, 4));
+    engine.finish(BootNanos(0), &mut step(&mut blocks));
+    let records: Vec<_> = blocks.iter().map(|block| open(block.bytes()).unwrap().1).collect();
+    let [Records::Samples(samples), Records::Spans(spans)] = &records[..] else { panic!("{records:?}") };
+    assert_eq!(spans[3], service);
+    let group = &samples.groups[0];
+    for (row, span) in spans[..3].iter().enumerate() {
+        let bus = span.bus().unwrap();
+        let mark = bus.sample.unwrap();
+        assert_eq!(mark.time_ns(span.start_ns), group.times_ns[row]);
+        assert_eq!(mark.slot_ms(span.start_ns), group.slots_ms[row]);
+        assert_eq!(bus.signals.iter().collect::<Vec<_>>(), [(0, group.columns[0].values[row])]);
+    }
+    assert_eq!(spans[1].bus().unwrap().sample.unwrap().slot_delay_ms, Some(1));
+}
+
+fn service_span(attributes: Vec<(Arc<str>, AttributeValue)>) -> SpanRecord {
+    let (service, name, kind) = ("brakes".into(), "decide".into(), SpanKind::Internal);
+    let local = LocalSpan { service, name, kind, attributes, attributes_cut: 0 };
+    SpanRecord {
+        trace_id: [0xAB; 16],
+        span_id: Some([9; 8]),
+        parent_span_id: Some([1; 8]),
+        flags: 1,
+        start_ns: 6_000_000,
+        duration_ns: 100,
+        clock: ClockSource::UserSpace,
+        origin: SpanOrigin::Local(Box::new(local)),
+        status: SpanStatus::Ok,
+        links: SpanLinks::default(),
+    }
+}
+
+#[test]
+fn whatever_services_write_fits_their_blocks() {
+    let mut engine = engine(1000);
+    let mut blocks = Vec::new();
+    for span in 0..300 {
+        let text = |at: usize| Arc::from(format!("{span}.{at}.{}", "x".repeat(2_000)));
+        let attributes = (0..40).map(|at| (text(at), AttributeValue::Text(text(at + 40)))).collect();
+        engine.span(service_span(attributes), BootNanos(0), &mut step(&mut blocks));
+    }
+    engine.finish(BootNanos(0), &mut step(&mut blocks));
+    assert_eq!((engine.spans().sealed, engine.spans().failed), (300, 0));
+    assert!((15..25).contains(&blocks.len()), "{} blocks", blocks.len());
 }

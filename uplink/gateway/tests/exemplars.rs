@@ -148,13 +148,8 @@ async fn prometheus_has_the_exemplars_beside_the_samples_and_refuses_nothing() {
     let series = found["result"].as_array().unwrap();
     assert_eq!(series.len(), 2);
     let speed = series.iter().find(|one| one["metric"]["signal"] == "Speed").unwrap();
-    let points: Vec<_> =
-        speed["values"].as_array().unwrap().iter().map(|point| point[1].as_str().unwrap()).collect();
-    assert_eq!(
-        points,
-        ["10", "10.01", "10.02", "10.03", "10.04", "10.05", "10.06", "10.07"],
-        "none twice, none lost"
-    );
+    let points = speed["values"].as_array().unwrap().iter().map(|point| raw(&point[1]));
+    assert_eq!(points.collect::<Vec<_>>(), (1_000..1_008).collect::<Vec<_>>(), "none twice, none lost");
 
     let range = format!("start={}&end={}", seconds - 10, seconds + 10);
     let found = prometheus.ask(&format!("query_exemplars?query=%7Bjob=%22ecu-daemon%22%7D&{range}")).await;
@@ -167,13 +162,16 @@ async fn prometheus_has_the_exemplars_beside_the_samples_and_refuses_nothing() {
         assert_eq!(times, slots, "{one}");
         for (row, exemplar) in (0..).zip(exemplars) {
             assert_eq!(exemplar["labels"]["trace_id"], "07".repeat(16));
-            let id = span_id(spans.header().identity, row);
-            let id = id.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+            let id = format!("{:016x}", u64::from_be_bytes(span_id(spans.header().identity, row)));
             assert_eq!(exemplar["labels"]["span_id"], id);
         }
     }
     let speed = series.iter().find(|one| one["seriesLabels"]["signal"] == "Speed").unwrap();
-    let values: Vec<_> =
-        speed["exemplars"].as_array().unwrap().iter().map(|one| one["value"].as_str().unwrap()).collect();
-    assert_eq!(values, ["10.01", "10.04", "10.07"]);
+    let values = speed["exemplars"].as_array().unwrap().iter().map(|one| raw(&one["value"]));
+    assert_eq!(values.collect::<Vec<_>>(), [1_001, 1_004, 1_007]);
+}
+
+/// The raw value of `Speed` in Prometheus' words, in steps of 0.01.
+fn raw(value: &Value) -> i64 {
+    (value.as_str().unwrap().parse::<f64>().unwrap() * 100.0).round() as i64
 }

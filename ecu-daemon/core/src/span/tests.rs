@@ -4,6 +4,7 @@ mod anything;
 mod carriers;
 mod diagnostics;
 mod exchanges;
+mod records;
 
 use can_decode::trace::{TraceFlags, payload};
 use can_decode::{BootNanos, CanId, DecodeTable, Frame, FrameFlags, Matching, TraceContext, TraceError, dbc};

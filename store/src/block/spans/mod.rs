@@ -4,6 +4,7 @@ mod names;
 mod read;
 mod read_v1;
 mod record;
+mod tables;
 mod write;
 
 #[cfg(test)]

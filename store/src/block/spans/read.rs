@@ -21,9 +21,23 @@ pub fn read_spans(body: &[u8]) -> Result<Vec<SpanRecord>, BlockError> {
     let mut reader = Reader::new(body);
     let count = reader.count("spans", limits::SPANS_MAX)?;
     let tables = Tables::read(&mut reader, count)?;
-    let heads = Heads::read(&mut reader, count)?;
-    let statuses = read_statuses(&mut reader, count, &tables)?;
-    let links = read_links(&mut reader, count, &tables)?;
+    let rare = reader.byte()?;
+    if rare >= 1 << 4 {
+        return Err(impossible("rare columns", rare.into()));
+    }
+    // A column that is left out is all 0.
+    let is_there = |bit: u8| rare >> bit & 1 == 1;
+    let heads = Heads::read(&mut reader, count, is_there)?;
+    let statuses = if is_there(2) {
+        read_statuses(&mut reader, count, &tables)?
+    } else {
+        vec![SpanStatus::Unset; count]
+    };
+    let links = if is_there(3) {
+        read_links(&mut reader, count, &tables)?
+    } else {
+        vec![SpanLinks::default(); count]
+    };
     let origins = read_origins(&mut reader, &heads.origins, &tables)?;
     reader.end()?;
     let rest = statuses.into_iter().zip(links).zip(origins);
@@ -34,7 +48,7 @@ pub fn read_spans(body: &[u8]) -> Result<Vec<SpanRecord>, BlockError> {
                 span_id: tables.optional_id(heads.own[row])?,
                 parent_span_id: tables.optional_id(heads.parents[row])?,
                 flags: small("span flags", heads.flags[row])?,
-                start_ns: unzigzag(heads.starts[row]),
+                start_ns: heads.starts[row] as i64,
                 duration_ns: heads.durations[row],
                 clock: ClockSource::from_column(heads.clocks[row])?,
                 origin,
@@ -157,17 +171,22 @@ struct Heads {
 }
 
 impl Heads {
-    fn read(reader: &mut Reader<'_>, count: usize) -> Result<Self, BlockError> {
-        let mut next = || column::read(reader, count);
+    fn read(
+        reader: &mut Reader<'_>,
+        count: usize,
+        is_there: impl Fn(u8) -> bool,
+    ) -> Result<Self, BlockError> {
+        let mut next =
+            |is_there: bool| if is_there { column::read(reader, count) } else { Ok(vec![0; count]) };
         Ok(Self {
-            traces: next()?,
-            parents: next()?,
-            own: next()?,
-            flags: next()?,
-            starts: next()?,
-            durations: next()?,
-            clocks: next()?,
-            origins: next()?,
+            traces: next(true)?,
+            parents: next(true)?,
+            own: next(is_there(0))?,
+            flags: next(true)?,
+            starts: next(true)?,
+            durations: next(is_there(1))?,
+            clocks: next(true)?,
+            origins: next(true)?,
         })
     }
 }

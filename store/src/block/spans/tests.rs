@@ -135,6 +135,11 @@ fn frame(trace: u8, start_ns: i64) -> SpanRecord {
 }
 
 #[test]
+fn a_span_takes_as_much_memory_as_the_daemon_says() {
+    assert!(size_of::<SpanRecord>() <= 320, "{}", size_of::<SpanRecord>());
+}
+
+#[test]
 fn an_id_that_repeats_is_stored_once() {
     let one: Vec<_> = (0..200).map(|row| frame(7, row * 1_000)).collect();
     let many: Vec<_> = (0..200).map(|row| frame(row as u8, row * 1_000)).collect();
@@ -160,6 +165,10 @@ fn what_is_beyond_the_limits_is_cut_and_counted() {
         links: [SpanLink { trace_id: [1; 16], span_id: [2; 8] }; 20].into_iter().collect(),
         ..frame(1, 0)
     };
+    let mut builder = SpansBuilder::default();
+    builder.push(span.clone());
+    let bytes = 64 * 1024..70 * 1024;
+    assert!(bytes.contains(&builder.local_bytes()), "{}", builder.local_bytes());
     let read = read_spans(&encode(&[span])).unwrap();
     let (SpanOrigin::Local(local), [back]) = (&read[0].origin, &read[..]) else { panic!("{read:?}") };
     assert_eq!((local.attributes.len(), local.attributes_cut), (limits::SPAN_ATTRIBUTES_MAX, 9));
@@ -178,13 +187,14 @@ fn counts_beyond_the_limits_are_refused_before_allocation() {
         let found = read_spans(&[head, huge].concat());
         assert!(matches!(found, Err(BlockError::Limit { .. })), "{head:?}: {found:?}");
     }
-    let mut links = encode(&vec![frame(1, 0); limits::SPANS_MAX]);
+    let linked = SpanRecord { links: SpanLinks::default().with_cut(1), ..frame(1, 0) };
+    let mut links = encode(&vec![linked; limits::SPANS_MAX]);
     assert_eq!(read_spans(&links).map(|spans| spans.len()), Ok(limits::SPANS_MAX));
-    // The column of the links' counts is the last but three constant ones before the places' and locals' columns, of
-    // which there are none here: [0, 0] [0, 0].
+    // The last columns are constant: no links, and one cut; there are no slots and no local spans.
     let at = links.len() - 4;
-    assert_eq!(links[at..], [0, 0, 0, 0]);
-    links[at + 1] = 32;
+    assert_eq!(links[at..], [0, 0, 0, 2]);
+    // Five for each, as zigzag.
+    links[at + 1] = 10;
     assert!(matches!(read_spans(&links), Err(BlockError::Limit { field: "links", .. })));
 }
 

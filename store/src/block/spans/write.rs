@@ -1,22 +1,19 @@
 //! Collecting spans, and writing them as a body.
 
-use std::collections::HashMap;
-use std::hash::Hash;
 use std::sync::Arc;
 
-use can_decode::CanId;
-
-use super::super::wire::{put_text, put_varint, zigzag};
+use super::super::wire::{put_varint, zigzag};
 use super::super::{column, limits, logs};
 use super::record::{
-    AttributeValue, BusSpan, BusSpanKind, LocalSpan, SampleMark, SignalValues, SpanFailure, SpanOrigin,
-    SpanRecord, SpanStatus,
+    AttributeValue, LocalSpan, SampleMark, SpanFailure, SpanLinks, SpanOrigin, SpanRecord, SpanStatus,
 };
+use super::tables::{Place, Tables};
 
 /// Collects spans until they are sealed.
 #[derive(Default)]
 pub struct SpansBuilder {
     spans: Vec<SpanRecord>,
+    local_bytes: usize,
 }
 
 impl SpansBuilder {
@@ -40,12 +37,18 @@ impl SpansBuilder {
         if let SpanStatus::Error(SpanFailure::Message(text)) = &mut span.status {
             shorten(text);
         }
+        self.local_bytes += local_bytes(&span);
         self.spans.push(span);
     }
 
     /// Spans collected; a block holds at most [`limits::SPANS_MAX`].
     pub fn len(&self) -> usize {
         self.spans.len()
+    }
+
+    /// What local services wrote into them, about, bytes: whoever collects bounds it, as a body has an end.
+    pub const fn local_bytes(&self) -> usize {
+        self.local_bytes
     }
 
     /// Whether nothing is collected.
@@ -65,12 +68,32 @@ impl SpansBuilder {
         put_varint(out, self.spans.len() as u64);
         tables.put(out);
         let mut columns = Columns { out, values: Vec::new() };
-        columns.put_spans(&self.spans, &tables);
-        columns.put_links(&self.spans, &tables);
+        let rare = Rare::of(&self.spans);
+        columns.out.push(rare.0);
+        columns.put_spans(&self.spans, &tables, rare);
+        if rare.has(Rare::LINKS) {
+            columns.put_links(&self.spans, &tables);
+        }
         columns.put_signals(&self.spans, &tables);
         columns.put_local(&self.spans, &tables);
         self.spans.clear();
+        self.local_bytes = 0;
     }
+}
+
+/// Texts, and what attributes take beside them.
+fn local_bytes(span: &SpanRecord) -> usize {
+    let message = match &span.status {
+        SpanStatus::Error(SpanFailure::Message(text)) => text.len(),
+        SpanStatus::Unset | SpanStatus::Ok | SpanStatus::Error(_) => 0,
+    };
+    let SpanOrigin::Local(local) = &span.origin else { return message };
+    let attributes = local.attributes.iter().map(|(key, value)| match value {
+        AttributeValue::Text(text) => key.len() + text.len(),
+        AttributeValue::Bool(_) | AttributeValue::Int(_) | AttributeValue::Double(_) => key.len(),
+    });
+    let fixed = size_of::<LocalSpan>() + local.attributes.len() * size_of::<(Arc<str>, AttributeValue)>();
+    message + fixed + local.service.len() + local.name.len() + attributes.sum::<usize>()
 }
 
 fn shorten(text: &mut Arc<str>) {
@@ -81,139 +104,29 @@ fn shorten(text: &mut Arc<str>) {
     }
 }
 
-/// Different values by their place, in the order of their first appearance.
-struct Table<T> {
-    entries: Vec<T>,
-    places: HashMap<T, u64>,
-}
+/// Which of the columns that frames have no use for are there, as bits.
+#[derive(Clone, Copy)]
+struct Rare(u8);
 
-impl<T> Default for Table<T> {
-    fn default() -> Self {
-        Self { entries: Vec::new(), places: HashMap::new() }
-    }
-}
+impl Rare {
+    const OWN: u8 = 1;
+    const DURATIONS: u8 = 1 << 1;
+    const STATUSES: u8 = 1 << 2;
+    const LINKS: u8 = 1 << 3;
 
-impl<T: Copy + Eq + Hash> Table<T> {
-    fn add(&mut self, value: T) {
-        let next = self.entries.len() as u64;
-        self.places.entry(value).or_insert_with(|| {
-            self.entries.push(value);
-            next
-        });
-    }
-
-    fn place(&self, value: T) -> u64 {
-        self.places.get(&value).copied().unwrap_or(0)
-    }
-
-    fn put(&self, out: &mut Vec<u8>, mut put: impl FnMut(&mut Vec<u8>, &T)) {
-        put_varint(out, self.entries.len() as u64);
-        self.entries.iter().for_each(|entry| put(out, entry));
-    }
-}
-
-/// What spans of a bus have in common with others of the same message.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-struct Place {
-    kind: u8,
-    service: u8,
-    message: u32,
-    id: Option<CanId>,
-    tick_ns: u32,
-    signals: usize,
-    signal: [u16; SignalValues::MAX],
-}
-
-impl Place {
-    fn of(span: &BusSpan) -> Self {
-        let (kind, service) = match span.kind {
-            BusSpanKind::Frame => (0, 0),
-            BusSpanKind::Exchange => (1, 0),
-            BusSpanKind::Message => (2, 0),
-            BusSpanKind::Diagnostic(service) => (3, service.0),
+    fn of(spans: &[SpanRecord]) -> Self {
+        let of_span = |span: &SpanRecord| {
+            let bit = |bit, is_there| if is_there { bit } else { 0 };
+            bit(Self::OWN, span.span_id.is_some())
+                | bit(Self::DURATIONS, span.duration_ns != 0)
+                | bit(Self::STATUSES, span.status != SpanStatus::Unset)
+                | bit(Self::LINKS, span.links != SpanLinks::default())
         };
-        Self {
-            kind,
-            service,
-            message: span.message,
-            id: span.id,
-            tick_ns: span.sample.map_or(0, |sample| sample.tick_ns.max(1)),
-            signals: span.signals.len(),
-            signal: span.signals.signals(),
-        }
+        Self(spans.iter().fold(0, |all, span| all | of_span(span)))
     }
 
-    fn put(&self, out: &mut Vec<u8>) {
-        out.push(self.kind);
-        if self.kind == 3 {
-            out.push(self.service);
-        }
-        put_varint(out, u64::from(self.message));
-        put_varint(out, self.id.map_or(0, |id| u64::from(id.with_extended_bit()) + 1));
-        put_varint(out, u64::from(self.tick_ns));
-        out.push(self.signals as u8);
-        self.signal.iter().take(self.signals).for_each(|&signal| put_varint(out, u64::from(signal)));
-    }
-}
-
-/// What is written once for all spans.
-#[derive(Default)]
-struct Tables<'a> {
-    traces: Table<[u8; 16]>,
-    ids: Table<[u8; 8]>,
-    places: Table<Place>,
-    texts: Table<&'a str>,
-}
-
-impl<'a> Tables<'a> {
-    fn of(spans: &'a [SpanRecord]) -> Self {
-        let mut tables = Self::default();
-        for span in spans {
-            tables.traces.add(span.trace_id);
-            span.parent_span_id.into_iter().chain(span.span_id).for_each(|id| tables.ids.add(id));
-            for link in span.links.iter() {
-                tables.traces.add(link.trace_id);
-                tables.ids.add(link.span_id);
-            }
-            match &span.origin {
-                SpanOrigin::Bus(bus) => tables.places.add(Place::of(bus)),
-                SpanOrigin::Local(local) => tables.add_local(local),
-            }
-            if let SpanStatus::Error(SpanFailure::Message(text)) = &span.status {
-                tables.texts.add(text);
-            }
-        }
-        tables
-    }
-
-    fn add_local(&mut self, local: &'a LocalSpan) {
-        self.texts.add(&local.service);
-        self.texts.add(&local.name);
-        for (key, value) in &local.attributes {
-            self.texts.add(key);
-            if let AttributeValue::Text(text) = value {
-                self.texts.add(text);
-            }
-        }
-    }
-
-    fn put(&self, out: &mut Vec<u8>) {
-        self.traces.put(out, |out, id| out.extend_from_slice(id));
-        self.ids.put(out, |out, id| out.extend_from_slice(id));
-        self.places.put(out, |out, place| place.put(out));
-        self.texts.put(out, |out, text| put_text(out, text));
-    }
-
-    fn origin(&self, span: &SpanRecord) -> u64 {
-        match &span.origin {
-            SpanOrigin::Bus(bus) => self.places.place(Place::of(bus)),
-            SpanOrigin::Local(local) => self.places.entries.len() as u64 + local.kind as u64 - 1,
-        }
-    }
-
-    /// 0 for none.
-    fn id(&self, id: Option<[u8; 8]>) -> u64 {
-        id.map_or(0, |id| self.ids.place(id) + 1)
+    const fn has(self, bit: u8) -> bool {
+        self.0 & bit != 0
     }
 }
 
@@ -230,15 +143,23 @@ impl Columns<'_> {
         column::put(self.out, &self.values);
     }
 
-    fn put_spans(&mut self, spans: &[SpanRecord], tables: &Tables<'_>) {
+    fn put_spans(&mut self, spans: &[SpanRecord], tables: &Tables<'_>, rare: Rare) {
         self.put(spans.iter().map(|span| tables.traces.place(span.trace_id)));
         self.put(spans.iter().map(|span| tables.id(span.parent_span_id)));
-        self.put(spans.iter().map(|span| tables.id(span.span_id)));
+        if rare.has(Rare::OWN) {
+            self.put(spans.iter().map(|span| tables.id(span.span_id)));
+        }
         self.put(spans.iter().map(|span| span.flags.into()));
-        self.put(spans.iter().map(|span| zigzag(span.start_ns)));
-        self.put(spans.iter().map(|span| span.duration_ns));
+        // A plain column's differences are signed already.
+        self.put(spans.iter().map(|span| span.start_ns as u64));
+        if rare.has(Rare::DURATIONS) {
+            self.put(spans.iter().map(|span| span.duration_ns));
+        }
         self.put(spans.iter().map(|span| span.clock as u64));
         self.put(spans.iter().map(|span| tables.origin(span)));
+        if !rare.has(Rare::STATUSES) {
+            return;
+        }
         self.put(spans.iter().map(|span| status(&span.status)));
         self.put(spans.iter().filter_map(|span| match &span.status {
             SpanStatus::Error(SpanFailure::Reported(raw)) => Some(*raw),
