@@ -277,7 +277,11 @@ impl<'a> Writer<'a> {
             self.pending.extend(self.inbox.take_blocks());
         }
         self.put_schema();
-        let along = last || self.acked_at.is_some_and(|at| at.elapsed() >= ACKED_ALONG_AFTER);
+        // What waits for its acknowledgement to be noted is not to cost a full ring a block that nobody has.
+        let along = last
+            || self
+                .acked_at
+                .is_some_and(|at| at.elapsed() >= ACKED_ALONG_AFTER || !self.ring.has_room(&self.pending));
         if self.pending.is_empty() && !along {
             return;
         }

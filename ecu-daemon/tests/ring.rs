@@ -89,6 +89,44 @@ fn a_ring_that_is_full_keeps_what_was_sampled_around_an_error() {
     assert!(around.len() <= whole.len() + 1, "and little else: {around:?}");
 }
 
+/// Acknowledgements ride with a later commit; in a full ring they are the room that is needed.
+#[test]
+fn what_was_acknowledged_makes_room_before_anything_else_does() {
+    // Two thirds of what fits.
+    const BLOCKS: u64 = 130;
+    let folder = tempfile::tempdir().unwrap();
+    let text = "[store]\npath = 'ring.db'\nmax_bytes = '16 MiB'\ncommit_after = '10ms'";
+    let (config, _) = Config::parse("car.toml", text, folder.path()).unwrap();
+    let (ring, _) = open_or_quarantine_with(&config.store.path, config.store.retention).unwrap();
+    let (inbox, status, stored) = (Inbox::default(), Status::default(), Notify::new());
+    let complete = AtomicBool::new(false);
+    let writer = Writer::new(ring, &inbox, &status, &stored, &complete, &config.store, SECOND);
+    std::thread::scope(|scope| {
+        scope.spawn(|| writer.run());
+        let mut sealer = Sealer::new(BootId([1; 16]), 0, 1).unwrap();
+        let mut push = || inbox.push(block(&mut sealer, Kind::Samples, Class::Live, 0, 40_000), true);
+        (0..BLOCKS).for_each(|_| push());
+        while status.store().stored() < BLOCKS {
+            std::thread::yield_now();
+        }
+        let (reply, leased) = tokio::sync::oneshot::channel();
+        inbox.ask(Request::Lease(usize::MAX, usize::MAX, reply));
+        let leases: Vec<_> =
+            leased.blocking_recv().unwrap().unwrap().into_iter().map(|block| block.lease).collect();
+        assert_eq!(leases.len() as u64, BLOCKS);
+        inbox.ask(Request::Acked(leases));
+        (0..BLOCKS).for_each(|_| push());
+        inbox.finish();
+        while !complete.load(Ordering::Acquire) {
+            std::thread::yield_now();
+        }
+        inbox.ask(Request::Close);
+    });
+    let total = status.store().books.total();
+    assert_eq!(total.evicted[0].blocks, 0, "{total:?}");
+    assert_eq!(total.sealed.blocks, 2 * BLOCKS);
+}
+
 /// Broker and daemon were away for minutes: what counts is the time before the last acknowledgement, and that once.
 #[test]
 fn a_broker_that_forgot_long_ago_gets_the_last_minute_before_it_went() {

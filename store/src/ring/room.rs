@@ -7,7 +7,7 @@ use super::commit::{Failure, Origin, Work};
 use super::file::{ACKED, LOST, RingFile, WAITING};
 use super::policy::{Barred, Incoming, Victim, WORTHS, keeps_floor, victim};
 use super::tables::{Known, class_of};
-use crate::block::Class;
+use crate::block::{Class, SealedBlock};
 
 /// Blocks that one commit removes because of their age, at most: more are the next one's.
 const EXPIRED_MAX: usize = 1024;
@@ -22,6 +22,15 @@ struct Candidate {
     records: u32,
     bytes: u64,
     is_waiting: bool,
+}
+
+impl RingFile {
+    /// Whether these blocks find room without one that waits having to go for them.
+    pub fn has_room(&self, blocks: &[SealedBlock]) -> bool {
+        let need: u64 = blocks.iter().map(|block| Self::page_bytes(block.bytes().len() as u64)).sum();
+        let (room, room_max) = (&self.known.room, self.room_max());
+        room.used() - room.acked + need + room_max / ROOM_AHEAD <= room_max
+    }
 }
 
 impl Work<'_> {

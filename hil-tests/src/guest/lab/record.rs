@@ -100,9 +100,17 @@ impl Recording {
         start_daemon(&guest, address);
         let opened = promise(here, &path, None);
         guest.begin(TRAFFIC, RECORDED_WITHIN);
-        let mut promises = promises_until(here, &path, None, opened.entries + writes / 2);
+        let written = |entries| move |promise: &Promise| promise.entries >= entries;
+        let mut promises = promises_until(here, &path, None, written(opened.entries + writes / 2));
         let mut gateway = (scenario == Scenario::Busy).then(|| Gateway::printing(bench, &broker));
-        promises.extend(promises_until(here, &path, gateway.as_mut(), opened.entries + writes));
+        promises.extend(promises_until(here, &path, gateway.as_mut(), written(opened.entries + writes)));
+        if gateway.is_some() {
+            // Acknowledgements reach the card seconds after they came; there are to be cuts after that, too.
+            let has_acked = |promise: &Promise| promise.books.acked > opened.books.acked;
+            promises.extend(promises_until(here, &path, gateway.as_mut(), has_acked));
+            let entries = promises.last().map_or(0, |promise| promise.entries) + writes / 4;
+            promises.extend(promises_until(here, &path, gateway.as_mut(), written(entries)));
+        }
         sleep(LAST_AFTER);
         promises.push(promise(here, &path, gateway.as_mut()));
         guest.cut_power();
@@ -226,22 +234,22 @@ fn spread(points: &[usize], count: usize) -> Vec<usize> {
     (0..count).map(|number| points[points.len() * number / count]).collect()
 }
 
-/// Asks the daemon again and again until the log has so many entries.
+/// Asks the daemon again and again until it says what is wanted.
 fn promises_until(
     daemon: SocketAddr,
     log: &Path,
     mut gateway: Option<&mut Gateway>,
-    entries: usize,
+    is_wanted: impl Fn(&Promise) -> bool,
 ) -> Vec<Promise> {
     let started = Instant::now();
     let mut promises = Vec::new();
     loop {
         let last = promise(daemon, log, gateway.as_deref_mut());
         promises.push(last);
-        if last.entries >= entries {
+        if is_wanted(&last) {
             return promises;
         }
-        assert!(started.elapsed() < RECORDED_WITHIN, "only {} of {entries} writes were made", last.entries);
+        assert!(started.elapsed() < RECORDED_WITHIN, "nothing but {last:?}, {} writes", last.entries);
         sleep(ASK_EVERY);
     }
 }
