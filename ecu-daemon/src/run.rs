@@ -114,6 +114,18 @@ struct Shared {
 }
 
 impl Shared {
+    fn new(status: Arc<Status>, stop: Arc<Stop>) -> Self {
+        Self {
+            status,
+            stop,
+            captured: Arc::default(),
+            inbox: Arc::default(),
+            stored: Notify::new(),
+            complete: AtomicBool::new(false),
+            panicked: AtomicBool::new(false),
+        }
+    }
+
     /// Reports something that the service does without.
     fn fault<T>(&self, fault: &io::Error) -> Option<T> {
         error!("{fault}");
@@ -129,15 +141,7 @@ impl Shared {
 pub fn run(service: Service, status: Arc<Status>, stop: Arc<Stop>) -> Result<(), RunError> {
     let Service { mut config, players, drain, telemetry } = service;
     let Ready { ring, engine, schema, dictionaries, reload, swaps } = Ready::new(&config, &status)?;
-    let shared = Shared {
-        status,
-        stop,
-        captured: Arc::default(),
-        inbox: Arc::default(),
-        stored: Notify::new(),
-        complete: AtomicBool::new(false),
-        panicked: AtomicBool::new(false),
-    };
+    let shared = Shared::new(status, stop);
     let mut queue = Box::new(Queue::<FrameRecord, QUEUE_FRAMES>::new());
     let (frames_in, frames_out) = queue.split();
     let (logs_in, logs_out) = sync_channel(QUEUE_LOGS);
@@ -202,11 +206,7 @@ pub fn run(service: Service, status: Arc<Status>, stop: Arc<Stop>) -> Result<(),
         let local = (spans_in, logs_in);
         let edge =
             Edge { config: &config, uplink, schemas, clock_map: announced, telemetry, local, reload, shared };
-        let result = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .map_err(|error| RunError::System("the async runtime", error))
-            .and_then(|runtime| runtime.block_on(edge.run()));
+        let result = run_edge(edge);
         shared.stop.set();
         shared.inbox.ask(Request::Close);
         result
@@ -218,6 +218,12 @@ pub fn run(service: Service, status: Arc<Status>, stop: Arc<Stop>) -> Result<(),
     result?;
     // Who waits for a drain relies on its result; a service that is stopped has said and counted what it lost.
     if drain { complete(&shared.status) } else { Ok(()) }
+}
+
+/// Everything asynchronous, on this thread.
+fn run_edge(edge: Edge<'_>) -> Result<(), RunError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.map_err(|error| RunError::System("the async runtime", error))?.block_on(edge.run())
 }
 
 /// Whether clock maps and events of clocks become records: a recording's stamps are of other clocks than this machine's.
